@@ -1,0 +1,5 @@
+"""The `joulemark` command: one file per subcommand."""
+
+from .main import main
+
+__all__ = ["main"]

@@ -1,0 +1,5 @@
+"""`joulemark report` (placeholder while wiring)."""
+
+
+def command() -> None:
+    """Report."""

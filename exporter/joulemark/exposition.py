@@ -1,0 +1,136 @@
+"""From a snapshot to metric families: the only place that knows how a scrape looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from .metrics import TABLE
+from .snapshot import DeviceView, RunView, SeriesView, Snapshot
+
+Family = CounterMetricFamily | GaugeMetricFamily
+Sample = tuple[str, tuple[str, ...], float]
+
+
+class SnapshotCollector(Collector):
+    """Makes new metric families from a fresh snapshot at each scrape."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot], version: str) -> None:
+        self._snapshot = snapshot
+        self._version = version
+
+    def collect(self) -> Iterator[Family]:
+        families: dict[str, Family] = {}
+        for metric in TABLE:
+            family = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
+            families[metric.name] = family(metric.name, metric.help, labels=metric.labels)
+        for name, labels, value in samples(self._snapshot(), self._version):
+            families[name].add_metric(labels, value)
+        yield from families.values()
+
+
+def registry_of(snapshot: Callable[[], Snapshot], version: str) -> CollectorRegistry:
+    """A registry of our own, apart from the process-wide one."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(SnapshotCollector(snapshot, version))
+    return registry
+
+
+def samples(snapshot: Snapshot, version: str) -> Iterator[Sample]:
+    """Every sample of a scrape: metric name, label values in the table's order, value."""
+    totals = dict(snapshot.gone_joules)
+    for view in snapshot.devices:
+        totals[view.device.name] = totals.get(view.device.name, 0.0) + view.joules
+        yield from _device(view)
+        yield from _health(view)
+    for name, joules in totals.items():
+        yield "joulemark_device_energy_joules_total", (name,), joules
+    for series in snapshot.series:
+        yield from _series(series)
+    for run in snapshot.runs:
+        yield from _run(run)
+    yield from _references(snapshot.runs)
+    yield "joulemark_windows_expired_total", (), float(snapshot.windows_expired)
+    yield "joulemark_ledger_commit_seconds", (), snapshot.commit_seconds
+    yield "joulemark_build_info", (version,), 1.0
+
+
+def _device(view: DeviceView) -> Iterator[Sample]:
+    device, name = view.device, view.device.name
+    yield "joulemark_device_info", (name, device.key, device.model, device.source, device.driver), 1.0
+    for key in view.holders:
+        if view.watts is not None:
+            yield "joulemark_power_watts", (name, *key), view.watts / len(view.holders)
+        if key.run:
+            yield "joulemark_stage_active", (name, *key), 1.0
+            yield "joulemark_stage_info", (device.key, name, *key), 1.0
+    vitals = view.vitals
+    if vitals is None:
+        return
+    for metric, value in (
+        ("joulemark_gpu_utilization_ratio", vitals.utilization_ratio),
+        ("joulemark_gpu_memory_used_bytes", vitals.memory_used_bytes),
+        ("joulemark_gpu_temperature_celsius", vitals.temperature_celsius),
+        ("joulemark_gpu_sm_clock_hertz", vitals.sm_clock_hertz),
+    ):
+        if value is not None:
+            yield metric, (name,), value
+    for reason, active in vitals.throttle_reasons.items():
+        yield "joulemark_gpu_throttle_active", (name, reason), float(active)
+
+
+def _health(view: DeviceView) -> Iterator[Sample]:
+    name, health = view.device.name, view.health
+    yield "joulemark_source_up", (name,), float(health.up)
+    yield "joulemark_reads_total", (name,), float(health.reads)
+    for reason, count in health.errors.items():
+        yield "joulemark_read_errors_total", (name, reason), float(count)
+    yield "joulemark_read_duration_seconds", (name,), health.duration_seconds
+    yield "joulemark_read_gap_seconds_total", (name,), view.gap_seconds
+    if health.last_read_at is not None:
+        yield "joulemark_last_read_timestamp_seconds", (name,), health.last_read_at
+    if view.device.tick_seconds is not None:
+        yield "joulemark_counter_tick_seconds", (name,), view.device.tick_seconds
+
+
+def _series(view: SeriesView) -> Iterator[Sample]:
+    for device, joules in view.joules.items():
+        yield "joulemark_energy_joules_total", (device, *view.key), joules
+    for device, joules in view.integral_joules.items():
+        yield "joulemark_power_integral_joules_total", (device, *view.key), joules
+    if not view.key.run:
+        return
+    yield "joulemark_energy_uncertainty_joules", view.key, view.uncertainty_joules
+    yield "joulemark_stage_seconds_total", view.key, view.seconds
+    for kind, count in view.tokens.items():
+        yield "joulemark_stage_tokens_total", (*view.key, kind), float(count)
+
+
+def _run(run: RunView) -> Iterator[Sample]:
+    facts = (_text(run.declared.get(field)) for field in ("pipeline", "student", "teacher", "dataset"))
+    yield "joulemark_run_info", (run.name, *facts, run.origin), 1.0
+    for score in run.scores:
+        yield "joulemark_run_score", (run.name, score.benchmark), score.score
+    for artifact in run.artifacts:
+        yield "joulemark_run_artifact", (run.name, artifact.artifact, artifact.kind, artifact.role), 1.0
+    idle = run.declared.get("idle_watts")
+    for device, watts in idle.items() if isinstance(idle, dict) else ():
+        yield "joulemark_run_idle_power_watts", (run.name, device), float(watts)
+
+
+def _references(runs: tuple[RunView, ...]) -> Iterator[Sample]:
+    """A teacher's scores, once each: the latest run to report one wins."""
+    latest = {
+        (_text(run.declared.get("teacher")), score.benchmark): score.reference
+        for run in runs
+        for score in run.scores
+        if score.reference is not None
+    }
+    for (teacher, benchmark), reference in latest.items():
+        yield "joulemark_reference_score", (teacher, benchmark), reference
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

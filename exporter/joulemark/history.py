@@ -1,0 +1,143 @@
+"""What the ledger tells about windows and runs: summaries and full accounts, as plain JSON-ready dicts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+
+from .accounting import joules_per_token
+from .attribution import DeviceAccount
+from .snapshot import Artifact, Score
+from .store import totals_from
+from .windows import Totals, Window
+
+Record = dict[str, object]
+_DECLARED = ("pipeline", "student", "teacher", "dataset", "seed", "baseline", "reference", "idle_watts")
+
+
+def window_summary(window: Window, accounts: Mapping[str, DeviceAccount]) -> Record:
+    """Summary of one window: joules in all and by device, the bound on them, seconds, watts, tokens, state.
+
+    `settled` is false while the counter has yet to confirm the last tick; its sampled joules are then included.
+    """
+    pending = {
+        key: accounts[key].pending(window.id) if accounts[key].counter_joules is not None else 0.0
+        for key in window.devices
+        if key in accounts
+    }
+    joules = {key: value + pending.get(key, 0.0) for key, value in window.totals.joules.items()}
+    names = {key: account.device.name for key, account in accounts.items()}
+    total = sum(joules.values())
+    seconds = window.totals.seconds
+    return {
+        "id": window.id,
+        "run": window.key.run,
+        "stage": window.key.stage,
+        "phase": window.key.phase,
+        "state": window.state,
+        "devices": sorted(names.get(key, key) for key in window.devices),
+        "shared": window.shared,
+        "modelled": any(accounts[key].device.modelled for key in window.devices if key in accounts),
+        "lease_seconds": window.lease_seconds,
+        "started_at": window.started_at,
+        "ended_at": window.ended_at,
+        "seconds": seconds,
+        "joules": total,
+        "joules_by_device": {names.get(key, key): value for key, value in joules.items()},
+        "uncertainty_joules": window.totals.uncertainty_joules + sum(pending.values()),
+        "settled": not any(account.references(window.id) for account in accounts.values()),
+        **_rates(window.totals, total),
+    }
+
+
+def list_runs(db: sqlite3.Connection, limit: int = 1000) -> list[Record]:
+    """The newest runs, each with its declaration and its energy in joules."""
+    rows = db.execute("SELECT * FROM run ORDER BY last_active_at DESC LIMIT ?", (limit,)).fetchall()
+    records = []
+    for row in rows:
+        record = run_record(db, row["run"])
+        assert record is not None
+        for detail in ("stages", "scores", "artifacts"):
+            del record[detail]
+        records.append(record)
+    return records
+
+
+def run_record(db: sqlite3.Connection, name: str) -> Record | None:
+    """Full accounting of one run, None when the ledger has never heard of it."""
+    row = db.execute("SELECT * FROM run WHERE run = ?", (name,)).fetchone()
+    if row is None:
+        return None
+    declared = json.loads(row["declared"])
+    stages = _stages(db, name)
+    scores, artifacts = scores_and_artifacts(db, name)
+    return {
+        "run": name,
+        **{field: declared.get(field) for field in _DECLARED},
+        "labels": declared.get("labels") or {},
+        "origin": row["origin"],
+        "created_at": row["created_at"],
+        "last_active_at": row["last_active_at"],
+        "joules": sum(_float(stage["joules"]) for stage in stages),
+        "uncertainty_joules": sum(_float(stage["uncertainty_joules"]) for stage in stages),
+        "seconds": sum(_float(stage["seconds"]) for stage in stages),
+        "stages": stages,
+        "scores": [
+            {"benchmark": benchmark, "score": score, "reference": reference, "n": n}
+            for benchmark, score, reference, n in scores
+        ],
+        "artifacts": [{"artifact": artifact, "kind": kind, "role": role} for artifact, kind, role in artifacts],
+    }
+
+
+def scores_and_artifacts(db: sqlite3.Connection, name: str) -> tuple[tuple[Score, ...], tuple[Artifact, ...]]:
+    """A run's scores and artifacts, sorted."""
+    scores = db.execute("SELECT benchmark, score, reference, n FROM score WHERE run = ? ORDER BY 1", (name,))
+    artifacts = db.execute("SELECT artifact, kind, role FROM artifact WHERE run = ? ORDER BY 1, 3", (name,))
+    return tuple(Score(*row) for row in scores), tuple(Artifact(*row) for row in artifacts)
+
+
+def _stages(db: sqlite3.Connection, name: str) -> list[Record]:
+    """The stages of a run in the order in which they began."""
+    rows = db.execute(
+        "SELECT s.stage, s.phase, s.totals, count(w.id) AS windows, min(w.started_at) AS began "
+        "FROM series s LEFT JOIN window w ON w.run = s.run AND w.stage = s.stage AND w.phase = s.phase "
+        "WHERE s.run = ? GROUP BY s.stage, s.phase ORDER BY began",
+        (name,),
+    )
+    names = {row["key"]: row["name"] for row in db.execute("SELECT key, name FROM device")}
+    return [_stage(row, names) for row in rows.fetchall()]
+
+
+def _stage(row: sqlite3.Row, names: Mapping[str, str]) -> Record:
+    totals = totals_from(row["totals"])
+    joules = sum(totals.joules.values())
+    by_device: dict[str, float] = {}
+    for key, value in totals.joules.items():
+        by_device[names.get(key, key)] = by_device.get(names.get(key, key), 0.0) + value
+    return {
+        "stage": row["stage"],
+        "phase": row["phase"],
+        "seconds": totals.seconds,
+        "joules": joules,
+        "uncertainty_joules": totals.uncertainty_joules,
+        "joules_by_device": by_device,
+        "power_integral_joules": sum(totals.integral_joules.values()) if totals.integral_joules else None,
+        "windows": row["windows"],
+        **_rates(totals, joules),
+    }
+
+
+def _rates(totals: Totals, joules: float) -> Record:
+    return {
+        "mean_watts": joules / totals.seconds if totals.seconds > 0 else None,
+        "peak_watts": totals.peak_watts or None,
+        "tokens": dict(totals.tokens),
+        "joules_per_token": joules_per_token(joules, totals.tokens),
+    }
+
+
+def _float(value: object) -> float:
+    assert isinstance(value, float)
+    return value

@@ -1,0 +1,363 @@
+"""The ledger: runs, windows and device accounts. Every state change of the product happens in here.
+
+Nothing here reads hardware, waits or writes to disk: the meter brings readings and takes the changes away.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from . import windows as w
+from .attribution import DeviceAccount, Settlement
+from .errors import DeviceHeld, InvalidField, UnknownName
+from .names import UNATTRIBUTED, check_phase, check_run, check_stage, check_token_kind
+from .sources.base import Device, Reading
+from .windows import SeriesKey, Totals, Window
+
+UNCLAIMED = SeriesKey("", UNATTRIBUTED, "")
+
+
+@dataclass
+class Run:
+    """A run as declared; `declared` holds the fields of `PUT /runs/{run}` that were given."""
+
+    name: str
+    created_at: float
+    last_active_at: float
+    origin: str
+    declared: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass
+class State:
+    """Everything the ledger knows; what the store saves and loads."""
+
+    accounts: dict[str, DeviceAccount] = field(default_factory=dict)
+    windows: dict[str, Window] = field(default_factory=dict)
+    series: dict[SeriesKey, Totals] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
+    windows_expired: int = 0
+
+
+@dataclass(frozen=True)
+class StageRequest:
+    """What `PUT /stage` asks for; `devices` None means all."""
+
+    run: str
+    stage: str
+    phase: str = ""
+    devices: Sequence[str] | None = None
+    ttl_seconds: float | None = None
+    share: bool = False
+    nest: bool = False
+
+
+class Ledger:
+    """All transitions and bookings, in the order in which they come; not thread-safe, the meter locks."""
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        origin: str = "measured",
+        recall: Callable[[str], tuple[Run, dict[SeriesKey, Totals]] | None] = lambda _: None,
+    ) -> None:
+        self.state = state
+        self._recall = recall
+        self.dirty_windows: set[str] = set()
+        self.dirty_series: set[SeriesKey] = set()
+        self.dirty_runs: set[str] = set()
+        self._origin = origin
+        self._lanes: dict[str, dict[str, list[str]]] = {}
+
+    # -- devices and readings ------------------------------------------------------------------------------
+
+    def attach(self, device: Device) -> DeviceAccount:
+        """Make a device known, or go on with its account when its hardware counter can be read on."""
+        account = self.state.accounts.get(device.key)
+        if account is None or account.device.epoch != device.epoch or account.device.source != device.source:
+            account = DeviceAccount(
+                device,
+                total_joules=account.total_joules if account else 0.0,
+                gap_seconds=account.gap_seconds if account else 0.0,
+            )
+        account.device = device
+        self.state.accounts[device.key] = account
+        self._lanes.setdefault(device.key, {})
+        self._series(UNCLAIMED).joules.setdefault(device.key, 0.0)
+        for window in sorted(self._open_windows(), key=lambda window: window.started_at):
+            if device.key in window.devices:
+                self._lanes[device.key].setdefault(window.key.run, []).append(window.id)
+        account.spans[-1].holders = self._holders(device.key)
+        self.dirty_series.add(UNCLAIMED)
+        return account
+
+    def resume(self, steady: float, wall: float) -> None:
+        """After a start: close what ended while nobody looked, and let the rest run on.
+
+        A window whose lease still holds takes the energy gained meanwhile; else it is unattributed.
+        """
+        for window in self._open_windows():
+            gone = not any(device in self._lanes for device in window.devices)
+            late = window.lease_until is not None and window.lease_until <= steady
+            if gone or late:
+                seen = [self.state.accounts[d].steady for d in window.devices if d in self.state.accounts]
+                last = max((x for x in seen if x is not None), default=steady)
+                self._close(window, w.EXPIRED, wall - max(0.0, steady - last), last)
+                self.state.windows_expired += 1
+        self._hand_over(list(self._lanes), steady)
+
+    def apply(self, device: Device, reading: Reading, wall: float) -> Settlement:
+        """Book one reading of one device; leases that ended before it are closed first, at their own instant."""
+        self.expire(reading.steady, wall)
+        account = self.state.accounts[device.key]
+        settlement = account.apply(reading)
+        for booking in settlement.bookings:
+            self._book(device.key, booking.holder, booking.joules, booking.integral_joules, booking.uncertainty_joules)
+        if reading.watts is not None:
+            for holder in account.holders:
+                self._note_peak(holder)
+        self._forget_settled()
+        return settlement
+
+    def expire(self, steady: float, wall: float) -> list[Window]:
+        """Close the windows whose lease ended at or before `steady`; energy after that is unattributed."""
+        late = [x for x in self._open_windows() if x.lease_until is not None and x.lease_until <= steady]
+        late.sort(key=lambda window: window.lease_until or 0.0)
+        for window in late:
+            if not window.is_open:
+                continue
+            until = window.lease_until or steady
+            for key in window.devices:
+                account = self.state.accounts[key]
+                account.advance(max(until, account.steady or until), account.watts, sensor=account.sensor)
+            self._close(window, w.EXPIRED, wall - (steady - until), until)
+            self.state.windows_expired += 1
+        return late
+
+    # -- transitions ---------------------------------------------------------------------------------------
+
+    def begin(self, request: StageRequest, steady: float, wall: float) -> tuple[Window, list[Window]]:
+        """Open a window and return it with the windows it ended; refuses before it changes anything."""
+        key = SeriesKey(check_run(request.run), check_stage(request.stage), check_phase(request.phase))
+        if request.ttl_seconds is not None and not 1 <= request.ttl_seconds <= 86_400:
+            raise InvalidField(
+                f"ttl_seconds is {request.ttl_seconds:g}",
+                field="ttl_seconds",
+                remedy="use 1 to 86400, or leave it out for a window without a lease",
+            )
+        devices = self._resolve(request.devices)
+        self._refuse_if_held(key.run, devices, request.share)
+        run = self.run(key.run, wall)
+        if any(self.state.accounts[device].device.modelled for device in devices):
+            run.origin = "modelled"
+        parent = self._top(key.run, devices) if request.nest else None
+        ended = [] if parent else self._replace(key.run, devices, steady, wall)
+        window = Window(
+            id=uuid.uuid4().hex[:16], key=key, devices=devices, started_at=wall, share=request.share,
+            parent=parent, lease_seconds=request.ttl_seconds,
+        )  # fmt: skip
+        window.renew(steady)
+        self.state.windows[window.id] = window
+        series = self._series(key)
+        for device in devices:
+            series.joules.setdefault(device, 0.0)
+            window.totals.joules.setdefault(device, 0.0)
+            self._lanes[device].setdefault(key.run, []).append(window.id)
+        self._hand_over(devices, steady)
+        self._touch(window)
+        return window, ended
+
+    def heartbeat(self, window_id: str, tokens: Mapping[str, int], steady: float, wall: float) -> Window:
+        """Renew a lease and take cumulative token counts; a count below the known one changes nothing."""
+        for kind, count in tokens.items():
+            check_token_kind(kind)
+            if count < 0:
+                raise InvalidField(
+                    f"tokens.{kind} is {count}", field="tokens", remedy="send the cumulative count, 0 or more"
+                )
+        window = self._window(window_id)
+        series = self._series(window.key)
+        for kind, count in tokens.items():
+            added = max(0, count - window.totals.tokens.get(kind, 0))
+            window.totals.tokens[kind] = window.totals.tokens.get(kind, 0) + added
+            series.tokens[kind] = series.tokens.get(kind, 0) + added
+        if window.is_open:
+            window.renew(steady)
+        self._run_seconds(window, steady)
+        self.run(window.key.run, wall)
+        self._touch(window)
+        return window
+
+    def end(self, window_id: str, tokens: Mapping[str, int], steady: float, wall: float) -> Window:
+        """End a window and give its devices back; ending an ended one changes nothing but late tokens."""
+        window = self.heartbeat(window_id, tokens, steady, wall)
+        if window.is_open:
+            self._close(window, w.ENDED, wall, steady)
+        return window
+
+    def run(self, name: str, wall: float) -> Run:
+        """The run of this name, made when it is new, marked as active now."""
+        run = self.state.runs.get(name)
+        if run is None:
+            # A run that left memory goes on from its totals on disk: no counter may start again at 0.
+            known = self._recall(check_run(name))
+            run, series = known or (Run(name, wall, wall, self._origin), {})
+            self.state.runs[name] = run
+            self.state.series.update(series)
+        run.last_active_at = max(run.last_active_at, wall)
+        self.dirty_runs.add(name)
+        return run
+
+    def active(self) -> list[Window]:
+        """The windows that are open, oldest first."""
+        return sorted(self._open_windows(), key=lambda window: window.started_at)
+
+    def count_seconds(self, steady: float) -> None:
+        """Bring the seconds of every running window up to date."""
+        for window in self._open_windows():
+            self._run_seconds(window, steady)
+
+    def forget_runs(self, keep: int) -> None:
+        """Drop all but the newest runs from memory; the store keeps them."""
+        held = {window.key.run for window in self.state.windows.values()}
+        by_age = sorted(self.state.runs.values(), key=lambda run: run.last_active_at, reverse=True)
+        for run in by_age[keep:]:
+            if run.name not in held and run.name not in self.dirty_runs:
+                del self.state.runs[run.name]
+                for key in [key for key in self.state.series if key.run == run.name]:
+                    del self.state.series[key]
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _open_windows(self) -> list[Window]:
+        return [window for window in self.state.windows.values() if window.is_open]
+
+    def _window(self, window_id: str) -> Window:
+        window = self.state.windows.get(window_id)
+        if window is None:
+            raise UnknownName(f"no window {window_id!r}", field="id", remedy="GET /api/v1/stage lists the open windows")
+        return window
+
+    def _resolve(self, asked: Sequence[str] | None) -> list[str]:
+        """Device keys for names or UUIDs, all when None."""
+        names = {a.device.name: key for key, a in self.state.accounts.items() if key in self._lanes}
+        if asked is None:
+            return sorted(names.values())
+        known = {**names, **{key: key for key in names.values()}}
+        for device in asked:
+            if device not in known:
+                raise InvalidField(
+                    f"device {device!r} is not known", field="devices", remedy="use " + ", ".join(sorted(names))
+                )
+        if not asked:
+            raise InvalidField("devices is empty", field="devices", remedy="leave it out for all devices")
+        return sorted({known[device] for device in asked})
+
+    def _refuse_if_held(self, run: str, devices: list[str], share: bool) -> None:
+        for device in devices:
+            for holder_run, stack in self._lanes[device].items():
+                if holder_run == run or not stack:
+                    continue
+                holder = self.state.windows[stack[-1]]
+                if not (share and holder.share):
+                    raise DeviceHeld(
+                        f"{self.state.accounts[device].device.name} is held by run {holder_run!r}, "
+                        f"stage {holder.key.stage!r} (window {holder.id})",
+                        field="devices",
+                        remedy='end that window, name other devices, or set "share": true in both',
+                    )
+
+    def _top(self, run: str, devices: list[str]) -> str | None:
+        tops = {self._lanes[device].get(run, [""])[-1] for device in devices if self._lanes[device].get(run)}
+        return sorted(tops)[0] if tops else None
+
+    def _replace(self, run: str, devices: list[str], steady: float, wall: float) -> list[Window]:
+        """Take the devices from this run's windows; those left with none are ended and returned."""
+        ended = []
+        for window in self.active():
+            if window.key.run != run or not set(window.devices) & set(devices):
+                continue
+            left = [device for device in window.devices if device not in devices]
+            if left:
+                self._release(window, devices, steady)
+                window.devices = left
+                self._touch(window)
+            else:
+                self._close(window, w.REPLACED, wall, steady)
+                ended.append(window)
+        return ended
+
+    def _close(self, window: Window, state: str, wall: float, steady: float) -> None:
+        self._run_seconds(window, steady)
+        window.state, window.ended_at, window.running_since = state, wall, None
+        self._touch(window)
+        for child in [x for x in self._open_windows() if x.parent == window.id]:
+            self._close(child, state, wall, steady)
+        self._release(window, window.devices, steady)
+
+    def _release(self, window: Window, devices: Sequence[str], steady: float) -> None:
+        for device in devices:
+            stack = self._lanes.get(device, {}).get(window.key.run, [])
+            if window.id in stack:
+                stack.remove(window.id)
+            if not stack:
+                self._lanes.get(device, {}).pop(window.key.run, None)
+        self._hand_over(devices, steady)
+
+    def _hand_over(self, devices: Sequence[str], steady: float) -> None:
+        for device in devices:
+            if device in self._lanes:
+                self.state.accounts[device].change_holders(self._holders(device))
+        running = {holder for device in self._lanes for holder in self._holders(device)}
+        for window in self._open_windows():
+            if window.id in running:
+                window.state = w.ACTIVE
+                window.running_since = steady if window.running_since is None else window.running_since
+            else:
+                self._run_seconds(window, steady)
+                window.state, window.running_since = w.SUSPENDED, None
+            self.dirty_windows.add(window.id)
+
+    def _holders(self, device: str) -> tuple[str, ...]:
+        tops = tuple(stack[-1] for _, stack in sorted(self._lanes[device].items()) if stack)
+        for top in tops if len(tops) > 1 else ():
+            self.state.windows[top].shared = True
+        return tops
+
+    def _book(self, device: str, holder: str | None, joules: float, integral: float | None, bound: float) -> None:
+        window = self.state.windows.get(holder) if holder else None
+        key = window.key if window else UNCLAIMED
+        self._series(key).book(device, joules, integral, bound)
+        self.dirty_series.add(key)
+        if window:
+            window.totals.book(device, joules, integral, bound)
+            self.dirty_windows.add(window.id)
+
+    def _note_peak(self, holder: str) -> None:
+        window = self.state.windows[holder]
+        watts = sum(self.state.accounts[device].watts or 0.0 for device in window.devices)
+        for totals in (window.totals, self._series(window.key)):
+            totals.peak_watts = max(totals.peak_watts, watts)
+
+    def _run_seconds(self, window: Window, steady: float) -> None:
+        added = window.run_for(steady)
+        if added:
+            self._series(window.key).seconds += added
+            self._touch(window)
+
+    def _series(self, key: SeriesKey) -> Totals:
+        return self.state.series.setdefault(key, Totals())
+
+    def _touch(self, window: Window) -> None:
+        self.dirty_windows.add(window.id)
+        self.dirty_series.add(window.key)
+
+    def _forget_settled(self) -> None:
+        """Drop ended windows to which nothing can be booked any more and which are on disk."""
+        for window in [x for x in self.state.windows.values() if not x.is_open]:
+            booked = any(account.references(window.id) for account in self.state.accounts.values())
+            if not booked and window.id not in self.dirty_windows:
+                del self.state.windows[window.id]

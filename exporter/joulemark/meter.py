@@ -1,0 +1,283 @@
+"""The meter: reads the sources, feeds the ledger, commits it; the one lock of the exporter is in here."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from . import history
+from .clock import Clock
+from .errors import InvalidField, ReadFailed, UnknownName
+from .ledger import UNCLAIMED, Ledger, StageRequest
+from .names import check_benchmark, check_run
+from .snapshot import DeviceHealth, DeviceView, RunView, SeriesView, Snapshot
+from .sources.base import Device, Source, Vitals
+from .store import Store
+from .windows import SeriesKey, Window
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+COMMIT_SECONDS = 1.0
+
+
+class Meter:
+    """Owns sources, ledger and store; every public method may be called from any thread."""
+
+    def __init__(self, sources: Sequence[Source], state_dir: Path, clock: Clock, *, keep_runs: int = 20) -> None:
+        self._sources = {device.key: source for source in sources for device in source.devices}
+        self._devices = [device for source in sources for device in source.devices]
+        self._all_sources = tuple(sources)
+        self._clock = clock
+        self._keep_runs = keep_runs
+        self._store = Store(state_dir)
+        modelled = any(device.modelled for device in self._devices)
+        state = self._store.load(keep_runs, clock.boot())
+        self.ledger = Ledger(state, origin="modelled" if modelled else "measured", recall=self._store.recall)
+        self._health = {device.key: DeviceHealth() for device in self._devices}
+        self._lock = threading.RLock()
+        self._commit_seconds = 0.0
+        for device in self._devices:
+            self.ledger.attach(device)
+        self.ledger.resume(clock.steady(), clock.wall())
+        self.sample()
+        self.commit()
+
+    # -- readings ------------------------------------------------------------------------------------------
+
+    def sample(self) -> None:
+        """Read every device once and book what it gained."""
+        with self._lock:
+            for device in self._devices:
+                self._read(device)
+            self.ledger.expire(self._clock.steady(), self._clock.wall())
+
+    def commit(self) -> None:
+        """Make all that is booked durable."""
+        with self._lock:
+            began = time.perf_counter()
+            self.ledger.count_seconds(self._clock.steady())
+            self._store.save(self.ledger, self._clock.boot())
+            self._commit_seconds = time.perf_counter() - began
+            self.ledger.forget_runs(self._keep_runs)
+
+    def close(self) -> None:
+        """Read and commit a last time and release everything; open windows stay open for the next start."""
+        with self._lock:
+            self.sample()
+            self.commit()
+            self._store.close()
+            for source in self._all_sources:
+                source.close()
+
+    # -- transitions ---------------------------------------------------------------------------------------
+
+    def begin(self, request: StageRequest) -> tuple[dict[str, object], list[dict[str, object]]]:
+        """Open a window: one reading ends the old one and begins the new one. Returns both summaries."""
+        window, ended = self._transition(lambda now, wall: self.ledger.begin(request, now, wall))
+        return self.summary(window), [self.summary(x) for x in ended]
+
+    def heartbeat(self, window_id: str, tokens: Mapping[str, int]) -> dict[str, object]:
+        """Renew a lease and take cumulative token counts."""
+        with self._lock:
+            window = self._find(window_id)
+            window = self.ledger.heartbeat(window.id, tokens, self._clock.steady(), self._clock.wall())
+            self.commit()
+            return self.summary(window)
+
+    def end(self, window_id: str, tokens: Mapping[str, int]) -> dict[str, object]:
+        """End a window; a repeated end answers the same and changes nothing."""
+        with self._lock:
+            window = self._find(window_id)
+            if window.is_open:
+                self._transition(lambda now, wall: self.ledger.end(window.id, tokens, now, wall))
+            return self.summary(window)
+
+    def active(self) -> list[dict[str, object]]:
+        """Summaries of the open windows, after a fresh reading."""
+        with self._lock:
+            self.sample()
+            self.ledger.count_seconds(self._clock.steady())
+            return [self.summary(window) for window in self.ledger.active()]
+
+    # -- runs ----------------------------------------------------------------------------------------------
+
+    def declare(self, name: str, fields: Mapping[str, object]) -> None:
+        """Say what a run is; fields given again replace the earlier ones."""
+        with self._lock:
+            run = self.ledger.run(name, self._clock.wall())
+            run.declared.update(fields)
+            self.commit()
+
+    def score(self, name: str, benchmark: str, score: float, reference: float | None, n: int | None) -> None:
+        """Keep a run's benchmark score."""
+        check_benchmark(benchmark)
+        with self._lock:
+            self.ledger.run(check_run(name), self._clock.wall())
+            self._store.add_score(name, benchmark, score, reference, n)
+            self.commit()
+
+    def artifact(self, name: str, artifact: str, kind: str, role: str) -> None:
+        """Keep that a run produced or consumed an artifact."""
+        if role not in ("produced", "consumed"):
+            raise InvalidField(f"role {role!r} is not known", field="role", remedy="use produced or consumed")
+        with self._lock:
+            self.ledger.run(check_run(name), self._clock.wall())
+            self._store.add_artifact(name, artifact, kind, role)
+            self.commit()
+
+    def runs(self) -> list[dict[str, object]]:
+        """The runs, newest first, without their stages."""
+        with self._lock:
+            self.sample()
+            self.commit()
+            return history.list_runs(self._store.connection)
+
+    def run_record(self, name: str) -> dict[str, object]:
+        """Full accounting of one run, after a fresh reading."""
+        with self._lock:
+            self.sample()
+            self.commit()
+            record = history.run_record(self._store.connection, name)
+        if record is None:
+            raise UnknownName(f"no run {name!r}", field="run", remedy="GET /api/v1/runs lists the runs")
+        return record
+
+    # -- snapshot ------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """A fresh, committed, immutable picture: what a scrape saw can never be lost again."""
+        with self._lock:
+            self.sample()
+            self.commit()
+            state = self.ledger.state
+            names = {key: account.device.name for key, account in state.accounts.items()}
+            # An account whose hardware is gone keeps its joules under its old name.
+            gone = [account for key, account in state.accounts.items() if key not in self._health]
+            return Snapshot(
+                devices=tuple(self._view(device) for device in self._devices),
+                gone_joules=_by_name({a.device.key: a.total_joules for a in gone}, names),
+                series=tuple(
+                    SeriesView(
+                        key,
+                        _by_name(totals.joules, names),
+                        _by_name(totals.integral_joules, names),
+                        totals.seconds,
+                        totals.uncertainty_joules,
+                        dict(totals.tokens),
+                    )
+                    for key, totals in sorted(state.series.items())
+                ),
+                runs=tuple(
+                    RunView(
+                        run.name,
+                        run.origin,
+                        dict(run.declared),
+                        *history.scores_and_artifacts(self._store.connection, run.name),
+                    )
+                    for run in sorted(state.runs.values(), key=lambda run: run.name)
+                ),
+                windows_expired=state.windows_expired,
+                commit_seconds=self._commit_seconds,
+            )
+
+    def devices(self) -> list[DeviceView]:
+        """The devices with their latest readings, after a fresh one."""
+        with self._lock:
+            self.sample()
+            return [self._view(device) for device in self._devices]
+
+    def summary(self, window: Window) -> dict[str, object]:
+        """The summary of a window; joules that the counter has not confirmed yet are estimated and bounded."""
+        return history.window_summary(window, self.ledger.state.accounts)
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _transition(self, change: Callable[[float, float], Result]) -> Result:
+        with self._lock:
+            self.sample()
+            result = change(self._clock.steady(), self._clock.wall())
+            self.commit()
+            return result
+
+    def _find(self, window_id: str) -> Window:
+        window = self.ledger.state.windows.get(window_id) or self._store.window(window_id)
+        if window is None:
+            raise UnknownName(f"no window {window_id!r}", field="id", remedy="GET /api/v1/stage lists the open windows")
+        self.ledger.state.windows.setdefault(window.id, window)
+        return self.ledger.state.windows[window.id]
+
+    def _read(self, device: Device) -> None:
+        health = self._health[device.key]
+        began = time.perf_counter()
+        try:
+            reading = self._sources[device.key].read(device)
+        except ReadFailed as error:
+            if health.up or not health.errors:
+                log.warning("device=%s reading failed reason=%s detail=%s", device.name, error.reason, error)
+            errors = {**health.errors, error.reason: health.errors.get(error.reason, 0) + 1}
+            self._health[device.key] = replace(health, up=False, errors=errors)
+            self.ledger.state.accounts[device.key].failed = True
+            return
+        settlement = self.ledger.apply(device, reading, self._clock.wall())
+        if settlement.gap_reason and settlement.gap_seconds > 0:
+            log.warning(
+                "device=%s gap_seconds=%.3f reason=%s", device.name, settlement.gap_seconds, settlement.gap_reason
+            )
+        self._health[device.key] = replace(
+            health,
+            up=True,
+            reads=health.reads + 1,
+            duration_seconds=time.perf_counter() - began,
+            last_read_at=self._clock.wall(),
+        )
+
+    def _view(self, device: Device) -> DeviceView:
+        account = self.ledger.state.accounts[device.key]
+        windows = self.ledger.state.windows
+        vitals: Vitals | None = self._sources[device.key].vitals(device)
+        holders: tuple[SeriesKey, ...] = tuple(windows[x].key for x in account.holders) or (UNCLAIMED,)
+        health = self._health[device.key]
+        watts = account.watts if health.up else None
+        return DeviceView(device, account.total_joules, account.gap_seconds, watts, holders, health, vitals)
+
+
+class Sampler(threading.Thread):
+    """Samples at a fixed interval and commits once a second, until stopped."""
+
+    def __init__(self, meter: Meter, interval: float) -> None:
+        super().__init__(name="joulemark-sampler", daemon=True)
+        self._meter = meter
+        self._interval = interval
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        committed = due = time.monotonic()
+        while not self._stopped.wait(max(0.0, due - time.monotonic())):
+            due = max(due + self._interval, time.monotonic())
+            try:
+                self._meter.sample()
+                if time.monotonic() - committed >= COMMIT_SECONDS:
+                    self._meter.commit()
+                    committed = time.monotonic()
+            except Exception:
+                # A failed round must not end the metering: the next one books what this one missed.
+                log.exception("sampling round failed; going on")
+
+    def stop(self) -> None:
+        """Stop and wait for the round in progress."""
+        self._stopped.set()
+        self.join()
+
+
+def _by_name(joules: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
+    """Joules by device name; two keys that had the same name (a replaced GPU) are added up."""
+    totals: dict[str, float] = {}
+    for key, value in joules.items():
+        totals[names.get(key, key)] = totals.get(names.get(key, key), 0.0) + value
+    return totals

@@ -1,0 +1,112 @@
+"""Every metric that Joulemark publishes, in one table: name, type, help, labels."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+
+class Metric(NamedTuple):
+    """One metric family; a counter's name ends in `_total`, as it shows on /metrics."""
+
+    name: str
+    type: Literal["counter", "gauge"]
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+_STAGE = ("run", "stage", "phase")
+
+TABLE = (
+    Metric(
+        "joulemark_energy_joules_total",
+        "counter",
+        'Energy by device and stage in joules; run "" and stage unattributed is what no window claims. '
+        "The hardware counter is read at every transition and at every scrape.",
+        ("device", *_STAGE),
+    ),
+    Metric(
+        "joulemark_power_integral_joules_total",
+        "counter",
+        "Second estimator: sampled power integrated, in joules; absent where power has no sensor of its own.",
+        ("device", *_STAGE),
+    ),
+    Metric(
+        "joulemark_power_watts",
+        "gauge",
+        "Latest power in watts, labelled with the stage that holds the device; a shared device is split equally.",
+        ("device", *_STAGE),
+    ),
+    Metric("joulemark_device_energy_joules_total", "counter", "Energy by device in joules.", ("device",)),
+    Metric(
+        "joulemark_energy_uncertainty_joules",
+        "gauge",
+        "Bound in joules of what counter ticks at stage boundaries and gaps may have put on the wrong side.",
+        _STAGE,
+    ),
+    Metric("joulemark_stage_seconds_total", "counter", "Time in which the stage held a device, in seconds.", _STAGE),
+    Metric("joulemark_stage_tokens_total", "counter", "Tokens handled by the stage, by kind.", (*_STAGE, "kind")),
+    Metric("joulemark_stage_active", "gauge", "1 while a window of the stage holds the device.", ("device", *_STAGE)),
+    Metric(
+        "joulemark_stage_info",
+        "gauge",
+        "1 while the stage holds the device, keyed by uuid to join stages onto other exporters' series.",
+        ("uuid", "device", *_STAGE),
+    ),
+    Metric(
+        "joulemark_run_info",
+        "gauge",
+        "Facts about a run; origin says whether its energy was measured, modelled or published.",
+        ("run", "pipeline", "student", "teacher", "dataset", "origin"),
+    ),
+    Metric("joulemark_run_score", "gauge", "Score of a run's student on a benchmark.", ("run", "benchmark")),
+    Metric(
+        "joulemark_reference_score",
+        "gauge",
+        "Score of a teacher on a benchmark, the reference of quality.",
+        ("teacher", "benchmark"),
+    ),
+    Metric(
+        "joulemark_run_artifact",
+        "gauge",
+        "1 for each teacher artifact that a run produced or consumed.",
+        ("run", "artifact", "kind", "role"),
+    ),
+    Metric(
+        "joulemark_run_idle_power_watts",
+        "gauge",
+        "Idle power measured in the run's prerun, in watts.",
+        ("run", "device"),
+    ),
+    Metric(
+        "joulemark_device_info",
+        "gauge",
+        "Facts about a device; source cpu_model and replay are not measurements.",
+        ("device", "uuid", "model", "source", "driver"),
+    ),
+    Metric("joulemark_gpu_utilization_ratio", "gauge", "Share of time with a kernel running, 0 to 1.", ("device",)),
+    Metric("joulemark_gpu_memory_used_bytes", "gauge", "Memory in use on the GPU in bytes.", ("device",)),
+    Metric("joulemark_gpu_temperature_celsius", "gauge", "GPU temperature in degrees Celsius.", ("device",)),
+    Metric("joulemark_gpu_sm_clock_hertz", "gauge", "Clock of the streaming multiprocessors in hertz.", ("device",)),
+    Metric(
+        "joulemark_gpu_throttle_active", "gauge", "1 while the GPU is throttled for the reason.", ("device", "reason")
+    ),
+    Metric("joulemark_source_up", "gauge", "1 when the device's latest reading succeeded.", ("device",)),
+    Metric("joulemark_reads_total", "counter", "Readings that succeeded.", ("device",)),
+    Metric("joulemark_read_errors_total", "counter", "Readings that failed, by reason.", ("device", "reason")),
+    Metric("joulemark_read_duration_seconds", "gauge", "Duration of the latest reading in seconds.", ("device",)),
+    Metric("joulemark_read_gap_seconds_total", "counter", "Time that no reading covers, in seconds.", ("device",)),
+    Metric(
+        "joulemark_last_read_timestamp_seconds", "gauge", "Unix time of the latest reading that succeeded.", ("device",)
+    ),
+    Metric(
+        "joulemark_counter_tick_seconds",
+        "gauge",
+        "Time between refreshes of the energy counter in seconds.",
+        ("device",),
+    ),
+    Metric("joulemark_windows_expired_total", "counter", "Windows closed because their lease ended."),
+    Metric("joulemark_ledger_commit_seconds", "gauge", "Duration of the latest ledger commit in seconds."),
+    Metric("joulemark_build_info", "gauge", "The version that runs.", ("version",)),
+)
+
+METRICS = {metric.name: metric for metric in TABLE}

@@ -1,0 +1,69 @@
+"""`joulemark serve`: puts sources, meter and HTTP together and runs them until told to stop."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+
+import uvicorn
+
+from .api import create_app
+from .clock import SystemClock
+from .errors import SettingsError
+from .meter import Meter, Sampler
+from .settings import Settings
+from .sources.select import select_sources
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM; the ledger is committed before this returns."""
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="ts=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
+    )
+    # Bound first: a port in use must be known before the ledger is touched.
+    listener = _bind(*settings.host_and_port)
+    clock = SystemClock()
+    with listener:
+        meter = Meter(select_sources(settings, clock), settings.state_dir, clock, keep_runs=settings.keep_runs)
+        sampler = Sampler(meter, settings.sample_interval)
+        try:
+            _log_devices(meter)
+            log.info("listening=http://%s:%d state_dir=%s", *listener.getsockname()[:2], settings.state_dir)
+            sampler.start()
+            config = uvicorn.Config(
+                create_app(meter), log_level="warning", access_log=False, timeout_graceful_shutdown=3
+            )
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            if sampler.is_alive():
+                sampler.stop()
+            meter.close()
+            log.info("stopped, ledger committed")
+
+
+def _log_devices(meter: Meter) -> None:
+    for view in meter.devices():
+        device = view.device
+        log.info("device=%s source=%s model=%r uuid=%s", device.name, device.source, device.model, device.key)
+        if device.modelled:
+            log.warning("device=%s source=%s energy is MODELLED, not measured", device.name, device.source)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsError(
+                f"port {port} on {host} is in use: stop what listens there ('ss -ltnp sport = :{port}' names it) "
+                "or choose another by --web.listen-address"
+            ) from error
+        raise SettingsError(f"cannot listen on {host}:{port}: {error}; see --web.listen-address") from error
+    return listener

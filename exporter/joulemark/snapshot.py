@@ -1,0 +1,86 @@
+"""What a scrape sees: one immutable picture of the ledger at an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .sources.base import Device, Vitals
+from .windows import SeriesKey
+
+
+@dataclass(frozen=True)
+class DeviceHealth:
+    """How reading a device goes; counts since the exporter's start."""
+
+    up: bool = False
+    reads: int = 0
+    errors: Mapping[str, int] = field(default_factory=dict)
+    duration_seconds: float = 0.0
+    last_read_at: float | None = None
+
+
+@dataclass(frozen=True)
+class DeviceView:
+    """A device, its total in joules, who holds it, its latest power in watts and its health."""
+
+    device: Device
+    joules: float
+    gap_seconds: float
+    watts: float | None
+    holders: tuple[SeriesKey, ...]
+    health: DeviceHealth
+    vitals: Vitals | None = None
+
+
+@dataclass(frozen=True)
+class SeriesView:
+    """Totals of one (run, stage, phase); joules by device name."""
+
+    key: SeriesKey
+    joules: Mapping[str, float]
+    integral_joules: Mapping[str, float]
+    seconds: float
+    uncertainty_joules: float
+    tokens: Mapping[str, int]
+
+
+class Score(NamedTuple):
+    """A student's score on a benchmark of `n` items, with its teacher's as reference."""
+
+    benchmark: str
+    score: float
+    reference: float | None
+    n: int | None
+
+
+class Artifact(NamedTuple):
+    """A teacher artifact; role is produced or consumed."""
+
+    artifact: str
+    kind: str
+    role: str
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as declared, its origin, its scores and artifacts."""
+
+    name: str
+    origin: str
+    declared: Mapping[str, object]
+    scores: tuple[Score, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All of it; `gone_joules` are totals by name of devices that are no longer there."""
+
+    devices: tuple[DeviceView, ...]
+    gone_joules: Mapping[str, float]
+    series: tuple[SeriesView, ...]
+    runs: tuple[RunView, ...]
+    windows_expired: int
+    commit_seconds: float

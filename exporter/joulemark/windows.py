@@ -1,0 +1,76 @@
+"""A window: one stretch of one stage of one run on a set of devices. And what all windows of a series add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+ACTIVE, SUSPENDED = "active", "suspended"
+ENDED, REPLACED, EXPIRED = "ended", "replaced", "expired"
+OPEN_STATES = (ACTIVE, SUSPENDED)
+
+
+class SeriesKey(NamedTuple):
+    """What energy is counted by, beside the device."""
+
+    run: str
+    stage: str
+    phase: str
+
+
+@dataclass
+class Totals:
+    """Energy of a window or a series: joules by device key, seconds, tokens by kind."""
+
+    joules: dict[str, float] = field(default_factory=dict)
+    integral_joules: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    uncertainty_joules: float = 0.0
+    peak_watts: float = 0.0
+    tokens: dict[str, int] = field(default_factory=dict)
+
+    def book(self, device: str, joules: float, integral: float | None, uncertainty: float) -> None:
+        """Add energy of one device."""
+        self.joules[device] = self.joules.get(device, 0.0) + joules
+        if integral is not None:
+            self.integral_joules[device] = self.integral_joules.get(device, 0.0) + integral
+        self.uncertainty_joules += uncertainty
+
+
+@dataclass
+class Window:
+    """One window. Steady times are the clock's, `_at` times are Unix time for display."""
+
+    id: str
+    key: SeriesKey
+    devices: list[str]
+    started_at: float
+    state: str = ACTIVE
+    share: bool = False
+    shared: bool = False
+    parent: str | None = None
+    lease_seconds: float | None = None
+    lease_until: float | None = None
+    ended_at: float | None = None
+    # Since when it holds a device without a break; None while suspended or ended.
+    running_since: float | None = None
+    totals: Totals = field(default_factory=Totals)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still hold a device."""
+        return self.state in OPEN_STATES
+
+    def run_for(self, steady: float) -> float:
+        """Count the seconds up to `steady` and return those added."""
+        if self.running_since is None:
+            return 0.0
+        seconds = max(0.0, steady - self.running_since)
+        self.running_since = max(steady, self.running_since)
+        self.totals.seconds += seconds
+        return seconds
+
+    def renew(self, steady: float) -> None:
+        """Put the lease's end off by its full length."""
+        if self.lease_seconds is not None:
+            self.lease_until = steady + self.lease_seconds
