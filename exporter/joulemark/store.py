@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from .attribution import DeviceAccount
 from .errors import LedgerError
@@ -52,18 +52,13 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (folder / "lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LedgerError(
-                f"{folder} is in use by another exporter: stop it, or give this one its own --state-dir"
-            ) from error
-        except OSError as error:
-            raise LedgerError(f"{folder} cannot be used ({error}): name another folder by --state-dir") from error
+        self._lock = _lock(folder)
         self._db = _connect(self.path)
-        self._prepare()
+        try:
+            self._prepare()
+        except LedgerError:
+            self.close()
+            raise
 
     def load(self, keep_runs: int, boot: str) -> State:
         """The state to go on from: all devices, open windows, and the newest runs with their series."""
@@ -208,6 +203,23 @@ _INSERT_SERIES = (
     "INSERT INTO series (run, stage, phase, totals) VALUES (?, ?, ?, ?) "
     "ON CONFLICT DO UPDATE SET totals = excluded.totals"
 )
+
+
+def _lock(folder: Path) -> TextIO:
+    """Hold the folder for this process alone."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise LedgerError(f"{folder} cannot be used ({error}): name another folder by --state-dir") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise LedgerError(
+            f"{folder} is in use by another exporter: stop it, or give this one its own --state-dir"
+        ) from error
+    return lock
 
 
 def _connect(path: Path, mode: str = "rwc") -> sqlite3.Connection:

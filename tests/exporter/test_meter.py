@@ -1,0 +1,220 @@
+"""Transitions, sharing, nesting, leases and restarts, on a scripted device with exactly known joules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from joulemark.clock import ManualClock
+from joulemark.errors import DeviceHeld, InvalidField, LedgerError, UnknownName
+from joulemark.ledger import StageRequest
+from joulemark.meter import Meter
+from joulemark.sources.replay import ReplaySource, Trace
+
+WATTS = 200.0
+TRACES = {"gpu0": Trace(((1.0, WATTS),)), "gpu1": Trace(((1.0, WATTS),))}
+
+
+class Rig:
+    """A meter on two devices of 200 W each, whose clock moves when told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = ManualClock()
+        self.start()
+
+    def start(self, **options: int) -> None:
+        source = ReplaySource(self.clock, TRACES, start=0.0, epoch=self.clock.boot())
+        self.meter = Meter([source], self.folder, self.clock, **options)
+
+    def crash(self) -> None:
+        """End without a last reading or commit, as SIGKILL does."""
+        self.meter._store.close()
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.1)):
+            self.clock.advance(0.1)
+            self.meter.sample()
+        self.meter.commit()
+
+    def begin(self, run: str, stage: str, **fields: object) -> str:
+        summary, _ = self.meter.begin(StageRequest(run, stage, **fields))  # type: ignore[arg-type]
+        return str(summary["id"])
+
+    def joules(self) -> dict[tuple[str, str], float]:
+        series = self.meter.snapshot().series
+        return {(view.key.run, view.key.stage): sum(view.joules.values()) for view in series}
+
+    def residual(self) -> float:
+        snapshot = self.meter.snapshot()
+        stages = math.fsum(joules for view in snapshot.series for joules in view.joules.values())
+        return stages - math.fsum(view.joules for view in snapshot.devices)
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    rig = Rig(tmp_path)
+    yield rig
+    rig.crash()
+    assert abs(rig_residual_before_close(rig)) < 1e-6
+
+
+def rig_residual_before_close(rig: Rig) -> float:
+    rig.start()
+    residual = rig.residual()
+    rig.crash()
+    return residual
+
+
+def test_a_switch_ends_the_old_window_and_begins_the_new_one(rig: Rig) -> None:
+    rig.begin("kd", "data")
+    rig.wait(2)
+    _, ended = rig.meter.begin(StageRequest("kd", "teacher"))
+    rig.wait(3)
+    assert [(x["stage"], x["state"]) for x in ended] == [("data", "replaced")]
+    assert rig.joules()["kd", "data"] == pytest.approx(2 * 2 * WATTS, rel=0.06)
+    assert rig.joules()["kd", "teacher"] == pytest.approx(3 * 2 * WATTS, rel=0.06)
+
+
+def test_another_run_may_not_take_a_held_device(rig: Rig) -> None:
+    rig.begin("a", "teacher", devices=["gpu0"])
+    before = rig.joules()
+    with pytest.raises(DeviceHeld, match="gpu0 is held by run 'a'"):
+        rig.begin("b", "student", devices=["gpu0"])
+    assert rig.joules() == before
+    rig.begin("b", "student", devices=["gpu1"])
+
+
+def test_a_shared_device_is_split_equally_and_marked(rig: Rig) -> None:
+    rig.begin("a", "teacher", devices=["gpu0"], share=True)
+    rig.begin("b", "student", devices=["gpu0"], share=True)
+    rig.wait(4)
+    joules = rig.joules()
+    assert joules["a", "teacher"] == pytest.approx(joules["b", "student"])
+    assert joules["a", "teacher"] == pytest.approx(4 * WATTS / 2, rel=0.06)
+    assert all(window["shared"] for window in rig.meter.active())
+
+
+def test_a_nested_stage_suspends_the_outer_one_and_gives_the_device_back(rig: Rig) -> None:
+    outer = rig.begin("kd", "student")
+    rig.wait(2)
+    inner = rig.begin("kd", "eval", nest=True)
+    rig.wait(3)
+    assert {str(x["stage"]): x["state"] for x in rig.meter.active()} == {"student": "suspended", "eval": "active"}
+    rig.meter.end(inner, {})
+    rig.wait(1)
+    summary = rig.meter.end(outer, {})
+    rig.wait(1)
+    assert rig.joules()["kd", "eval"] == pytest.approx(3 * 2 * WATTS, rel=0.06)
+    assert rig.joules()["kd", "student"] == pytest.approx(3 * 2 * WATTS, rel=0.06)
+    assert summary["seconds"] == pytest.approx(3.0)
+
+
+def test_an_expired_lease_closes_the_window_at_its_own_end(rig: Rig) -> None:
+    rig.begin("kd", "student", ttl_seconds=2.0)
+    rig.wait(5)
+    assert rig.meter.active() == []
+    assert rig.joules()["kd", "student"] == pytest.approx(2 * 2 * WATTS, rel=0.06)
+    assert rig.meter.snapshot().windows_expired == 1
+
+
+def test_heartbeats_renew_the_lease_and_a_repeated_count_adds_nothing(rig: Rig) -> None:
+    window = rig.begin("kd", "student", ttl_seconds=2.0)
+    for count in (100, 100, 250, 200):
+        rig.wait(1)
+        rig.meter.heartbeat(window, {"trained": count})
+    assert rig.meter.end(window, {"trained": 250})["tokens"] == {"trained": 250}
+    again = rig.meter.end(window, {"trained": 250})
+    assert (again["state"], again["tokens"]) == ("ended", {"trained": 250})
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"run": "no spaces"}, "run"),
+        ({"run": "x" * 129}, "run"),
+        ({"stage": "Teacher"}, "stage"),
+        ({"stage": "unattributed"}, "stage"),
+        ({"phase": "Nope"}, "phase"),
+        ({"devices": ["gpu9"]}, "devices"),
+        ({"devices": []}, "devices"),
+        ({"ttl_seconds": 0.0}, "ttl_seconds"),
+    ],
+)
+def test_a_refused_request_names_the_field_and_changes_nothing(rig: Rig, fields: dict[str, object], field: str) -> None:
+    before = rig.joules()
+    with pytest.raises(InvalidField) as refused:
+        rig.begin(**{"run": "kd", "stage": "teacher", **fields})  # type: ignore[arg-type]
+    assert refused.value.field == field
+    assert refused.value.remedy
+    assert rig.joules() == before
+    assert rig.meter.runs() == []
+
+
+def test_an_unknown_window_is_not_found(rig: Rig) -> None:
+    with pytest.raises(UnknownName):
+        rig.meter.end("nothing", {})
+
+
+def test_after_a_crash_the_gap_goes_to_the_window_whose_lease_holds(rig: Rig) -> None:
+    rig.begin("kd", "student", ttl_seconds=60.0)
+    rig.wait(3)
+    before = rig.joules()
+    rig.crash()
+    rig.clock.advance(10)
+    rig.start()
+    after = rig.joules()
+    assert after["", "unattributed"] == pytest.approx(before["", "unattributed"])
+    assert after["kd", "student"] == pytest.approx(before["kd", "student"] + 10 * 2 * WATTS, rel=0.02)
+
+
+def test_after_a_crash_the_gap_is_unattributed_when_the_lease_has_ended(rig: Rig) -> None:
+    rig.begin("kd", "student", ttl_seconds=5.0)
+    rig.wait(3)
+    before = rig.joules()
+    rig.crash()
+    rig.clock.advance(10)
+    rig.start()
+    after = rig.joules()
+    assert after["kd", "student"] == pytest.approx(before["kd", "student"], rel=0.05)
+    gained = after["", "unattributed"] - before["", "unattributed"]
+    assert gained == pytest.approx(10 * 2 * WATTS, rel=0.05)
+
+
+def test_after_a_reboot_the_counter_is_not_read_on(rig: Rig) -> None:
+    rig.begin("kd", "student", ttl_seconds=60.0)
+    rig.wait(3)
+    before = rig.joules()
+    rig.crash()
+    rig.clock.boot_id, rig.clock.now = "boot-2", 50.0
+    rig.start()
+    assert rig.joules() == pytest.approx(before)
+    assert rig.meter.active() == []
+
+
+def test_an_old_run_leaves_memory_and_comes_back_with_its_totals(rig: Rig) -> None:
+    rig.crash()
+    rig.start(keep_runs=2)
+    for name in ("one", "two", "three", "four"):
+        window = rig.begin(name, "student")
+        rig.wait(1)
+        rig.meter.end(window, {"trained": 10})
+        rig.wait(0.3)
+    shown = {view.key.run for view in rig.meter.snapshot().series}
+    assert shown == {"", "three", "four"}
+    before = rig.meter.run_record("one")["joules"]
+    rig.begin("one", "student")
+    assert rig.joules()["one", "student"] == pytest.approx(before)
+
+
+def test_a_second_exporter_may_not_use_the_same_ledger(rig: Rig) -> None:
+    with pytest.raises(LedgerError, match="in use by another exporter"):
+        Meter([], rig.folder, rig.clock)
+
+
+def test_a_file_that_is_no_ledger_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite").write_bytes(b"not a database, but longer than a header would be" * 10)
+    with pytest.raises(LedgerError, match="not a usable ledger"):
+        Meter([], tmp_path, ManualClock())
