@@ -94,8 +94,7 @@ def make_exporter(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
     yield make
     for exporter in started:
         exporter.http.close()
-        if exporter.process.poll() is None:
-            exporter.kill()
+        exporter.kill()
 
 
 @pytest.fixture

@@ -100,8 +100,9 @@ class _Worker(threading.Thread):
                 return
             job, future = item
             try:
-                future.set_result(job())
-                self._warned = False
+                answer = job()
+                self._warned = self._warned and answer is None
+                future.set_result(answer)
             except Exception as error:
                 self.missed += 1
                 self._warn(error)
@@ -172,7 +173,7 @@ class Stage:
             worker.stages.remove(self)
         self.summary = worker.submit(self._end)
 
-    def _begin(self, nested: bool) -> None:
+    def _begin(self, nested: bool) -> str:
         body = {
             "run": self._run.name,
             "stage": self.name,
@@ -182,7 +183,8 @@ class Stage:
             "share": self._share,
             "nest": nested,
         }
-        self._id = self._run._transport.call("PUT", "/stage", body)["id"]
+        self._id = str(self._run._transport.call("PUT", "/stage", body)["id"])
+        return self._id
 
     def _beat(self) -> None:
         """Renew the lease; a stage that could not begin, or whose window is gone, begins a new window."""

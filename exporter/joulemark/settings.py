@@ -89,8 +89,8 @@ class Settings:
     @property
     def host_and_port(self) -> tuple[str, int]:
         """The listen address in its two parts; an empty host means every interface."""
-        host, _, port = self.listen_address.rpartition(":")
-        valid = port.isdigit() and 0 <= int(port) <= 65535
+        host, colon, port = self.listen_address.rpartition(":")
+        valid = bool(colon) and port.isdigit() and 0 <= int(port) <= 65535
         _require(valid, "web.listen-address", self.listen_address, "HOST:PORT, for example 127.0.0.1:9871")
         return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104  the user asked for every interface
 
