@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Exporter, free_port
+from exporter_process import Exporter, free_port
 
 JOULEMARK = [sys.executable, "-c", "from joulemark.cli import main; main()"]
 

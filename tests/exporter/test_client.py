@@ -7,9 +7,10 @@ import sys
 import time
 import warnings
 
-import joulemark
 import pytest
-from conftest import Exporter, free_port
+from exporter_process import Exporter, free_port
+
+import joulemark
 
 
 def stages_of(exporter: Exporter, run: str) -> dict[tuple[str, str], dict[str, object]]:
@@ -25,7 +26,9 @@ def test_stages_tokens_scores_and_artifacts_are_booked(exporter: Exporter) -> No
             time.sleep(0.3)
         run.score("gsm8k", 0.41, reference=0.62, n=1319)
         run.artifact("sha256:abc", kind="logit_cache", role="produced")
-        assert run.power_watts() == {"gpu0": pytest.approx(180, abs=130)}
+        watts = run.power_watts()
+        assert watts is not None
+        assert watts["gpu0"] in (70, 310, 180)
     assert stage.summary is not None
     assert stage.summary["tokens"] == {"cached": 4097}
     assert stages_of(exporter, "kd-1")["teacher", "logit_caching"]["joules"]

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Exporter
+from exporter_process import Exporter
+
 from joulemark.metrics import METRICS
 
 

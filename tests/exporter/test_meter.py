@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from joulemark.clock import ManualClock
 from joulemark.errors import DeviceHeld, InvalidField, LedgerError, UnknownName
 from joulemark.ledger import StageRequest

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from joulemark.errors import SettingsError
-from joulemark.settings import TABLE, load_settings
+from joulemark.settings import TABLE, Setting, load_settings
 
 
 def test_it_works_empty() -> None:
@@ -24,13 +25,9 @@ def test_flags_win_over_the_environment_and_that_over_the_file(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.flag)
-def test_every_setting_can_be_given_by_environment(row: object) -> None:
-    from joulemark.settings import Setting
-
-    assert isinstance(row, Setting)
-    with pytest.raises(SettingsError, match=row.variable if row.parse not in (str, Path) else row.flag):
-        value = "\0nonsense" if row.parse is not Path else "x"
-        settings = load_settings({}, {row.variable: value}, None)
-        if row.parse is Path:
-            assert getattr(settings, row.field) == Path("x")
-            raise SettingsError(row.flag)
+def test_every_setting_can_be_given_by_environment(row: Setting) -> None:
+    if row.parse is Path:
+        assert getattr(load_settings({}, {row.variable: "/x"}, None), row.field) == Path("/x")
+    else:
+        with pytest.raises(SettingsError):
+            load_settings({}, {row.variable: "nonsense"}, None)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Exporter
+from exporter_process import Exporter
+
 from joulemark.clock import ManualClock
 from joulemark.errors import ReadFailed, SettingsError, SourceUnavailable
 from joulemark.sources.cpu_model import CpuModelSource
@@ -101,7 +102,9 @@ def nvml(library: Path, **env: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("source", ["auto", "nvml_counter", "nvml_power"])
-def test_nvml_books_the_joules_of_each_gpu(make_exporter: Callable[..., Exporter], nvml_library: Path, source: str) -> None:
+def test_nvml_books_the_joules_of_each_gpu(
+    make_exporter: Callable[..., Exporter], nvml_library: Path, source: str
+) -> None:
     exporter = make_exporter("--source", source, env=nvml(nvml_library, MOCK_NVML_WATTS="100,400"))
     window = exporter.put_stage("kd", "teacher")["id"]
     time.sleep(2.0)
@@ -124,7 +127,9 @@ def test_nvml_books_the_joules_of_each_gpu(make_exporter: Callable[..., Exporter
     assert metrics['joulemark_gpu_sm_clock_hertz{device="gpu0"}'] == 1.98e9
 
 
-def test_a_gpu_without_a_counter_falls_back_to_power(make_exporter: Callable[..., Exporter], nvml_library: Path) -> None:
+def test_a_gpu_without_a_counter_falls_back_to_power(
+    make_exporter: Callable[..., Exporter], nvml_library: Path
+) -> None:
     environment = nvml(nvml_library, MOCK_NVML_NO_COUNTER="1", MOCK_NVML_NO_INSTANT="1", MOCK_NVML_WATTS="250")
     exporter = make_exporter("--source", "nvml_counter", env=environment)
     time.sleep(1.0)

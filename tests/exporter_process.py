@@ -1,0 +1,76 @@
+"""A real `joulemark serve` in a process of its own, for tests."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Exporter:
+    """A `joulemark serve` process; it can be killed and started again on the same state."""
+
+    def __init__(self, state_dir: Path, *options: str, env: dict[str, str] | None = None) -> None:
+        self.state_dir = state_dir
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.options = options
+        self.env = {**os.environ, **(env or {})}
+        self.http = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+
+    def start(self) -> Exporter:
+        command = [
+            sys.executable, "-c", "from joulemark.cli import main; main()", "serve",
+            "--web.listen-address", f"127.0.0.1:{self.port}", "--state-dir", str(self.state_dir), *self.options,
+        ]  # fmt: skip
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.env)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                assert self.process.stdout
+                raise AssertionError(f"exporter ended: {self.process.stdout.read().decode()}")
+            try:
+                if self.http.get("/-/ready").status_code == 200:
+                    return self
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise AssertionError("exporter not ready in 30 s")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.finish()
+
+    def terminate(self) -> int:
+        self.process.terminate()
+        return self.finish()
+
+    def finish(self) -> int:
+        code = self.process.wait(timeout=20)
+        if self.process.stdout:
+            self.process.stdout.close()
+        return code
+
+    def metrics(self) -> dict[str, float]:
+        """Every sample of /metrics by its text `name{labels}`."""
+        lines = self.http.get("/metrics").text.splitlines()
+        rows = (line.rpartition(" ") for line in lines if line and not line.startswith("#"))
+        return {name: float(value) for name, _, value in rows}
+
+    def put_stage(self, run: str, stage: str, **fields: Any) -> dict[str, Any]:
+        answer = self.http.put("/api/v1/stage", json={"run": run, "stage": stage, **fields})
+        assert answer.status_code == 200, answer.text
+        result: dict[str, Any] = answer.json()
+        return result
