@@ -1,5 +1,3 @@
-"""`joulemark report` (placeholder while wiring)."""
-
-
+"""`joulemark report` (being wired)."""
 def command() -> None:
     """Report."""
