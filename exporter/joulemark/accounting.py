@@ -1,11 +1,55 @@
-"""Formulas (being written)."""
+"""The formulas of the accounting, pure and in one place; sources are named in each docstring."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+JOULES_PER_KWH = 3.6e6
+TEACHER_STAGE = "teacher"
+
+
+def stage_tokens(tokens: Mapping[str, int]) -> int:
+    """The tokens that a stage is judged by: all kinds but prompt, or prompt where it handled nothing else."""
+    return sum(count for kind, count in tokens.items() if kind != "prompt") or tokens.get("prompt", 0)
 
 
 def joules_per_token(joules: float, tokens: Mapping[str, int]) -> float | None:
-    """Joules per token of a stage; tokens of kinds other than prompt when it has any, else prompt."""
-    count = sum(n for kind, n in tokens.items() if kind != "prompt") or tokens.get("prompt", 0)
+    """Joules per token of a stage, over its own tokens; None without tokens. Paper, Protocol: E / N_tokens."""
+    count = stage_tokens(tokens)
     return joules / count if count else None
+
+
+def run_joules_per_token(joules: float, trained_tokens: int) -> float | None:
+    """Joules per token of a run: its total over the student's trained tokens, as in the paper's tables."""
+    return joules / trained_tokens if trained_tokens else None
+
+
+def quality(scores: Sequence[tuple[float, float | None]]) -> float | None:
+    """Q, the mean of score / reference with equal weights; None without any reference. Paper, Protocol.
+
+    `scores` holds (score, teacher's score); a benchmark that the teacher scores 0 on says nothing and is left out.
+    """
+    ratios = [score / reference for score, reference in scores if reference]
+    return sum(ratios) / len(ratios) if ratios else None
+
+
+def share(part: float, whole: float) -> float | None:
+    """Part of the whole, 0 to 1; None of nothing."""
+    return part / whole if whole > 0 else None
+
+
+def agreement_percent(one: float, other: float) -> float:
+    """How far two figures of the same thing agree, in percent: the smaller over the larger, 100 when equal."""
+    larger = max(one, other)
+    return 100.0 if larger == 0 else 100.0 * min(one, other) / larger
+
+
+def pareto_optimal(points: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which (energy, quality) points are on the frontier: energy down, quality up, ties kept.
+
+    A point is dominated when another is no worse in both and better in one. Paper, Figures.
+    """
+    return [
+        not any(e <= energy and q >= quality_ and (e, q) != (energy, quality_) for e, q in points)
+        for energy, quality_ in points
+    ]
