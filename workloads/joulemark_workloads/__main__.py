@@ -56,7 +56,7 @@ def _prepare_environment(work_dir: Path) -> None:
         "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",
-        "LOGLEVEL": "ERROR",
+        "LMEVAL_LOG_LEVEL": "ERROR",
     }.items():
         os.environ.setdefault(key, value)
 

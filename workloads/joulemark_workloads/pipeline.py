@@ -46,6 +46,7 @@ def run_pipeline(
     """Run every phase and return the result, which is also in `work_dir/runs/NAME/result.json`."""
     folder = work_dir / "runs" / name
     folder.mkdir(parents=True, exist_ok=True)
+    teacher = _teacher_files(experiment, work_dir, url)
     student_name = f"{experiment.teacher} cut to {experiment.student.layers} layers"
     with joulemark.run(
         name,
@@ -58,8 +59,6 @@ def run_pipeline(
         baseline=baseline,
         labels={"experiment": experiment.name},
     ) as run:
-        with run.stage("prerun", phase="load"):
-            teacher = find_teacher(experiment.teacher, work_dir)
         context = Context(experiment, pipeline, run, folder, work_dir, teacher)
         _prerun(context)
         blocks = _data(context)
@@ -83,6 +82,18 @@ def run_pipeline(
     }
     (folder / "result.json").write_text(json.dumps(result, indent=1))
     return result
+
+
+def _teacher_files(experiment: Experiment, work_dir: Path, url: str | None) -> ModelFolder:
+    """Make the teacher loadable; done once for all runs, so it is on the reference run's bill and on no student's."""
+    with _reference_run(experiment, url) as run, run.stage("prerun", phase="load"):
+        return find_teacher(experiment.teacher, work_dir)
+
+
+def _reference_run(experiment: Experiment, url: str | None) -> joulemark.Run:
+    return joulemark.run(
+        f"reference-{experiment.name}", url=url, pipeline="reference", teacher=experiment.teacher, dataset=corpus.NAME
+    )
 
 
 def _prerun(context: Context) -> None:
@@ -166,10 +177,7 @@ def _reference(
         if kept["facts"] == facts:
             return {name: Score(*score) for name, score in kept["scores"].items()}
     console.print("the teacher's own scores, once, as the reference of quality")
-    with (
-        joulemark.run(f"reference-{experiment.name}", url=url, pipeline="reference", teacher=experiment.teacher) as run,
-        run.stage("eval", phase="teacher_reference") as stage,
-    ):
+    with _reference_run(experiment, url) as run, run.stage("eval", phase="teacher_reference") as stage:
         model, tokenizer = load(teacher)
         evaluated = evaluation.evaluate(model, tokenizer, blocks.heldout, wanted.tasks, wanted.limit)
         stage.add_tokens(evaluated=evaluated.tokens)

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from ..accounting import JOULES_PER_KWH, pareto_optimal
 from .rows import Account
@@ -33,14 +34,15 @@ def stage_breakdown(accounts: Sequence[Account], path: Path) -> None:
         figure = Figure(figsize=(9, 1.9 + 0.75 * len(accounts)), layout="constrained")
         axes = figure.subplots()
         scale, unit = _scale(max((account.total.joules for account in accounts), default=0.0))
-        labelled: set[str] = set()
         for position, account in enumerate(accounts):
-            _bar(axes, position, account, scale, labelled)
+            _bar(axes, position, account, scale, unit)
         axes.set_yticks(range(len(accounts)), [account.run for account in accounts])
         axes.invert_yaxis()
         axes.set_xlabel(f"energy ({unit})")
         axes.set_title("Energy by stage", loc="left", fontweight="bold")
-        axes.legend(ncols=6, loc="upper left", bbox_to_anchor=(0, -0.28), frameon=False)
+        stages = {stage for account in accounts for stage in account.joules_by_stage()}
+        handles = [Patch(color=_colour(stage), label=stage) for stage in sorted(stages, key=_order)]
+        figure.legend(handles=handles, ncols=6, loc="outside lower left", frameon=False)
         _mark(figure, accounts)
         figure.savefig(path, dpi=150, metadata=_METADATA)
 
@@ -71,19 +73,18 @@ def energy_quality(accounts: Sequence[Account], path: Path) -> None:
         figure.savefig(path, dpi=150, metadata=_METADATA)
 
 
-def _bar(axes: Any, position: int, account: Account, scale: float, labelled: set[str]) -> None:
+def _bar(axes: Any, position: int, account: Account, scale: float, unit: str) -> None:
     left = 0.0
     for stage, joules in account.joules_by_stage().items():
         width = joules * scale
-        colour = STAGE_COLOURS.get(stage, _OTHER_COLOUR)
-        axes.barh(position, width, left=left, color=colour, label=None if stage in labelled else stage, height=0.62)
-        labelled.add(stage)
+        colour = _colour(stage)
+        axes.barh(position, width, left=left, color=colour, height=0.62)
         share = joules / account.total.joules if account.total.joules else 0.0
         if share >= 0.06:
             axes.text(left + width / 2, position, f"{share:.0%}", ha="center", va="center", color="white", fontsize=10)
         left += width
     total = account.total
-    label = f"  {total.joules * scale:.3g} ± {total.uncertainty_joules * scale:.1g}"
+    label = f"  {_figure(total.joules * scale)} ± {_figure(total.uncertainty_joules * scale)} {unit}"
     axes.text(left, position, label, va="center", fontsize=10)
     axes.margins(x=0.16)
 
@@ -94,6 +95,21 @@ def _mark(figure: Figure, accounts: Sequence[Account]) -> None:
     if origins:
         text = "; ".join(MARKS[origin] for origin in origins)
         figure.suptitle(text, x=0.99, ha="right", fontsize=9, color="#B00020")
+
+
+def _colour(stage: str) -> str:
+    return STAGE_COLOURS.get(stage, _OTHER_COLOUR)
+
+
+def _order(stage: str) -> tuple[int, str]:
+    """The canonical stages in their own order, others after them."""
+    known = list(STAGE_COLOURS)
+    return (known.index(stage) if stage in known else len(known), stage)
+
+
+def _figure(value: float) -> str:
+    """Enough digits to tell runs apart, no exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _scale(joules: float) -> tuple[float, str]:

@@ -1,0 +1,38 @@
+"""The configuration and the rules, judged by Prometheus' own tool."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROMETHEUS = Path(__file__).parents[2] / "prometheus"
+
+pytestmark = [
+    pytest.mark.prometheus,
+    pytest.mark.skipif(
+        shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus"
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["check", "config", "prometheus.yml"],
+        ["check", "rules", "--lint=all", "--lint-fatal", "rules/joulemark.yml"],
+        ["test", "rules", "tests/joulemark_test.yml"],
+    ],
+    ids=lambda argv: " ".join(argv[:2]),
+)
+def test_promtool_is_content(argv: list[str]) -> None:
+    done = subprocess.run(["promtool", *argv], cwd=PROMETHEUS, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_rule_says_what_it_gives() -> None:
+    lines = (PROMETHEUS / "rules" / "joulemark.yml").read_text().splitlines()
+    bare = [line for before, line in zip(lines, lines[1:], strict=False) if "- record:" in line and "#" not in before]
+    assert bare == []

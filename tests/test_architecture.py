@@ -1,0 +1,67 @@
+"""Data flows one way, and imports follow it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+EXPORTER = ROOT / "exporter" / "joulemark"
+
+# From where data comes in to where it goes out: a module imports only from its own layer and those before it.
+LAYERS = (
+    {"errors", "names", "clock", "accounting", "metrics", "promql"},
+    {"settings", "sources"},
+    {"attribution", "windows", "snapshot"},
+    {"ledger"},
+    {"store"},
+    {"history"},
+    {"meter"},
+    {"exposition", "problems"},
+    {"api"},
+    {"serve"},
+    {"client", "report"},
+    {"cli"},
+)
+LAYER_OF = {module: number for number, layer in enumerate(LAYERS) for module in layer}
+
+
+def imports_of(path: Path, package: str) -> set[str]:
+    """Modules of the package that a file imports, by their first name."""
+    depth = len(path.relative_to(EXPORTER).parts)
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith(f"{package}.")}
+        elif isinstance(node, ast.ImportFrom) and node.level == depth:
+            found |= {node.module.split(".")[0]} if node.module else {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(f"{package}."):
+            found.add(node.module.split(".")[1])
+    return found
+
+
+def test_the_exporter_imports_only_towards_the_source() -> None:
+    wrong = []
+    for path in sorted(EXPORTER.rglob("*.py")):
+        module = path.relative_to(EXPORTER).parts[0].removesuffix(".py")
+        if module == "__init__":
+            continue
+        for imported in imports_of(path, "joulemark"):
+            if imported != module and LAYER_OF[imported] > LAYER_OF[module]:
+                wrong.append(f"{path.relative_to(ROOT)} imports {imported}")
+    assert wrong == []
+
+
+def test_the_client_imports_nothing_of_the_exporter_but_names_and_errors() -> None:
+    assert imports_of(EXPORTER / "client.py", "joulemark") == {"errors", "names"}
+
+
+def test_workloads_know_only_the_client_and_dashboards_only_metric_names() -> None:
+    for folder, allowed in (
+        ("workloads/joulemark_workloads", set[str]()),
+        ("grafana/joulemark_dashboards", {"metrics"}),
+    ):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("joulemark."):
+                    assert (node.module or "").split(".")[1] in allowed, path
