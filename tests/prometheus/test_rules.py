@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -34,5 +35,5 @@ def test_promtool_is_content(argv: list[str]) -> None:
 
 def test_every_rule_says_what_it_gives() -> None:
     lines = (PROMETHEUS / "rules" / "joulemark.yml").read_text().splitlines()
-    bare = [line for before, line in zip(lines, lines[1:], strict=False) if "- record:" in line and "#" not in before]
+    bare = [line for before, line in pairwise(lines) if "- record:" in line and "#" not in before]
     assert bare == []

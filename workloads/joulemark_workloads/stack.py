@@ -58,8 +58,11 @@ def running() -> Stack | None:
     return stack if _is_ours(stack.exporter_pid) else None
 
 
-def start(*, source: str = "auto") -> Stack:
-    """Start exporter and Prometheus and wait until both answer; raises StackError after stopping what it started."""
+def start() -> Stack:
+    """Start exporter and Prometheus and wait until both answer; raises StackError after stopping what it started.
+
+    The exporter takes its settings from JOULEMARK_… variables, as ever.
+    """
     if not CONFIG.exists():
         raise StackError(f"{CONFIG} is not here: run this in the folder of the joulemark checkout")
     HOME.mkdir(exist_ok=True)
@@ -67,7 +70,7 @@ def start(*, source: str = "auto") -> Stack:
     if not _is_free(port):
         raise StackError(f"port {port} is in use: stop what listens there, or set JOULEMARK_PORT to another")
     url = f"http://127.0.0.1:{port}"
-    stack = Stack(url, _start_exporter(port, source))
+    stack = Stack(url, _start_exporter(port))
     try:
         _save(stack)
         _wait(f"{url}/-/ready", stack.exporter_pid, "exporter")
@@ -88,10 +91,10 @@ def stop(stack: Stack) -> None:
     STATE_FILE.unlink(missing_ok=True)
 
 
-def _start_exporter(port: int, source: str) -> int:
+def _start_exporter(port: int) -> int:
     command = [
-        str(Path(sys.executable).with_name("joulemark")), "serve", "--web.listen-address", f"127.0.0.1:{port}",
-        "--state-dir", str(HOME / "ledger"), "--source", source,
+        str(Path(sys.executable).with_name("joulemark")), "serve",
+        "--web.listen-address", f"127.0.0.1:{port}", "--state-dir", str(HOME / "ledger"),
     ]  # fmt: skip
     return _spawn(command, "exporter")
 
