@@ -12,7 +12,8 @@ EXPORTER = ROOT / "exporter" / "joulemark"
 LAYERS = (
     {"errors", "names", "clock", "accounting", "metrics", "promql"},
     {"settings", "sources"},
-    {"attribution", "windows", "snapshot"},
+    {"attribution", "windows", "snapshot", "lanes"},
+    {"state"},
     {"ledger"},
     {"store"},
     {"history"},

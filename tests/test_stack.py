@@ -116,10 +116,9 @@ def test_promql_knows_each_stage_as_the_ledger_does_through_a_killed_exporter(ch
         assert float(row["value"][1]) < 1e-6
         (row,) = checkout.query('resets(joulemark_device_energy_joules_total{device="gpu0"}[1m])')
         assert float(row["value"][1]) == 0
-        report = subprocess.run(
-            [binary, "report", "kd-1", "--url", f"http://127.0.0.1:{checkout.port}", "--prometheus", checkout.running["prometheus_url"], "--output", "report"],
-            cwd=checkout.folder, env=checkout.env, capture_output=True, text=True,
-        )  # fmt: skip
+        argv = [binary, "report", "kd-1", "--url", f"http://127.0.0.1:{checkout.port}", "--output", "report"]
+        argv += ["--prometheus", checkout.running["prometheus_url"]]
+        report = subprocess.run(argv, cwd=checkout.folder, env=checkout.env, capture_output=True, text=True)
         assert report.returncode == 0, report.stderr
         assert "100.00" in report.stdout
         assert "MODELLED" in report.stdout

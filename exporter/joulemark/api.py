@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from . import problems
 from .exposition import registry_of
-from .ledger import StageRequest
 from .meter import Meter
 from .problems import Problem, Refused
+from .state import StageRequest
 
 MAX_BODY_BYTES = 64 * 1024
 

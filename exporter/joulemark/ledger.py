@@ -7,51 +7,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from . import windows as w
 from .attribution import DeviceAccount, Settlement
 from .errors import DeviceHeld, InvalidField, UnknownName
+from .lanes import Lanes
 from .names import UNATTRIBUTED, check_phase, check_run, check_stage, check_token_kind
 from .sources.base import Device, Reading
+from .state import Run, StageRequest, State
 from .windows import SeriesKey, Totals, Window
 
 UNCLAIMED = SeriesKey("", UNATTRIBUTED, "")
-
-
-@dataclass
-class Run:
-    """A run as declared; `declared` holds the fields of `PUT /runs/{run}` that were given."""
-
-    name: str
-    created_at: float
-    last_active_at: float
-    origin: str
-    declared: dict[str, object] = field(default_factory=dict)
-
-
-@dataclass
-class State:
-    """Everything the ledger knows; what the store saves and loads."""
-
-    accounts: dict[str, DeviceAccount] = field(default_factory=dict)
-    windows: dict[str, Window] = field(default_factory=dict)
-    series: dict[SeriesKey, Totals] = field(default_factory=dict)
-    runs: dict[str, Run] = field(default_factory=dict)
-    windows_expired: int = 0
-
-
-@dataclass(frozen=True)
-class StageRequest:
-    """What `PUT /stage` asks for; `devices` None means all."""
-
-    run: str
-    stage: str
-    phase: str = ""
-    devices: Sequence[str] | None = None
-    ttl_seconds: float | None = None
-    share: bool = False
-    nest: bool = False
 
 
 class Ledger:
@@ -70,7 +36,7 @@ class Ledger:
         self.dirty_series: set[SeriesKey] = set()
         self.dirty_runs: set[str] = set()
         self._origin = origin
-        self._lanes: dict[str, dict[str, list[str]]] = {}
+        self._lanes = Lanes()
 
     # -- devices and readings ------------------------------------------------------------------------------
 
@@ -85,11 +51,11 @@ class Ledger:
             )
         account.device = device
         self.state.accounts[device.key] = account
-        self._lanes.setdefault(device.key, {})
+        self._lanes.open(device.key)
         self._series(UNCLAIMED).joules.setdefault(device.key, 0.0)
         for window in sorted(self._open_windows(), key=lambda window: window.started_at):
             if device.key in window.devices:
-                self._lanes[device.key].setdefault(window.key.run, []).append(window.id)
+                self._lanes.push(device.key, window.key.run, window.id)
         account.spans[-1].holders = self._holders(device.key)
         self.dirty_series.add(UNCLAIMED)
         return account
@@ -153,7 +119,7 @@ class Ledger:
         run = self.run(key.run, wall)
         if any(self.state.accounts[device].device.modelled for device in devices):
             run.origin = "modelled"
-        parent = self._top(key.run, devices) if request.nest else None
+        parent = self._lanes.top(key.run, devices) if request.nest else None
         ended = [] if parent else self._replace(key.run, devices, steady, wall)
         window = Window(
             id=uuid.uuid4().hex[:16], key=key, devices=devices, started_at=wall, share=request.share,
@@ -165,7 +131,7 @@ class Ledger:
         for device in devices:
             series.joules.setdefault(device, 0.0)
             window.totals.joules.setdefault(device, 0.0)
-            self._lanes[device].setdefault(key.run, []).append(window.id)
+            self._lanes.push(device, key.run, window.id)
         self._hand_over(devices, steady)
         self._touch(window)
         return window, ended
@@ -258,21 +224,14 @@ class Ledger:
 
     def _refuse_if_held(self, run: str, devices: list[str], share: bool) -> None:
         for device in devices:
-            for holder_run, stack in self._lanes[device].items():
-                if holder_run == run or not stack:
-                    continue
-                holder = self.state.windows[stack[-1]]
+            for holder in (self.state.windows[x] for x in self._lanes.of_others(run, device)):
                 if not (share and holder.share):
                     raise DeviceHeld(
-                        f"{self.state.accounts[device].device.name} is held by run {holder_run!r}, "
+                        f"{self.state.accounts[device].device.name} is held by run {holder.key.run!r}, "
                         f"stage {holder.key.stage!r} (window {holder.id})",
                         field="devices",
                         remedy='end that window, name other devices, or set "share": true in both',
                     )
-
-    def _top(self, run: str, devices: list[str]) -> str | None:
-        tops = {self._lanes[device].get(run, [""])[-1] for device in devices if self._lanes[device].get(run)}
-        return sorted(tops)[0] if tops else None
 
     def _replace(self, run: str, devices: list[str], steady: float, wall: float) -> list[Window]:
         """Take the devices from this run's windows; those left with none are ended and returned."""
@@ -300,11 +259,7 @@ class Ledger:
 
     def _release(self, window: Window, devices: Sequence[str], steady: float) -> None:
         for device in devices:
-            stack = self._lanes.get(device, {}).get(window.key.run, [])
-            if window.id in stack:
-                stack.remove(window.id)
-            if not stack:
-                self._lanes.get(device, {}).pop(window.key.run, None)
+            self._lanes.remove(device, window.key.run, window.id)
         self._hand_over(devices, steady)
 
     def _hand_over(self, devices: Sequence[str], steady: float) -> None:
@@ -322,10 +277,10 @@ class Ledger:
             self.dirty_windows.add(window.id)
 
     def _holders(self, device: str) -> tuple[str, ...]:
-        tops = tuple(stack[-1] for _, stack in sorted(self._lanes[device].items()) if stack)
-        for top in tops if len(tops) > 1 else ():
-            self.state.windows[top].shared = True
-        return tops
+        holders = self._lanes.holders(device)
+        for holder in holders if len(holders) > 1 else ():
+            self.state.windows[holder].shared = True
+        return holders
 
     def _book(self, device: str, holder: str | None, joules: float, integral: float | None, bound: float) -> None:
         window = self.state.windows.get(holder) if holder else None

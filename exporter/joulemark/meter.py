@@ -13,10 +13,11 @@ from typing import TypeVar
 from . import history
 from .clock import Clock
 from .errors import InvalidField, ReadFailed, UnknownName
-from .ledger import UNCLAIMED, Ledger, StageRequest
+from .ledger import UNCLAIMED, Ledger
 from .names import check_benchmark, check_run
 from .snapshot import DeviceHealth, DeviceView, RunView, SeriesView, Snapshot
 from .sources.base import Device, Source, Vitals
+from .state import StageRequest
 from .store import Store
 from .windows import SeriesKey, Window
 

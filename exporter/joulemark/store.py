@@ -13,8 +13,9 @@ from typing import Any, TextIO
 
 from .attribution import DeviceAccount
 from .errors import LedgerError
-from .ledger import Ledger, Run, State
+from .ledger import Ledger
 from .sources.base import Device
+from .state import Run, State
 from .windows import OPEN_STATES, SeriesKey, Totals, Window
 
 FILE_NAME = "ledger.sqlite"

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from joulemark.attribution import DeviceAccount
 from joulemark.clock import ManualClock
 from joulemark.errors import RequestError
-from joulemark.ledger import UNCLAIMED, Ledger, StageRequest, State
+from joulemark.ledger import UNCLAIMED, Ledger
 from joulemark.sources.base import Device, Reading
 from joulemark.sources.replay import ReplaySource, Trace
+from joulemark.state import StageRequest, State
 from joulemark.windows import SeriesKey
 
 STAGES = ("data", "teacher", "student", "eval")

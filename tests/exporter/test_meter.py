@@ -10,9 +10,9 @@ import pytest
 
 from joulemark.clock import ManualClock
 from joulemark.errors import DeviceHeld, InvalidField, LedgerError, UnknownName
-from joulemark.ledger import StageRequest
 from joulemark.meter import Meter
 from joulemark.sources.replay import ReplaySource, Trace
+from joulemark.state import StageRequest
 
 WATTS = 200.0
 TRACES = {"gpu0": Trace(((1.0, WATTS),)), "gpu1": Trace(((1.0, WATTS),))}
