@@ -110,3 +110,23 @@ TABLE = (
 )
 
 METRICS = {metric.name: metric for metric in TABLE}
+
+
+def reference_page() -> str:
+    """The metric reference as Markdown; `docs/metrics.md` is this text."""
+    rows = [
+        f"| `{metric.name}` | {metric.type} | {', '.join(metric.labels) or '–'} | {metric.help} |" for metric in TABLE
+    ]
+    head = [
+        "# Metrics",
+        "",
+        "Made from the table in `exporter/joulemark/metrics.py` by `python -m joulemark.metrics > docs/metrics.md`.",
+        "",
+        "| name | type | labels | meaning |",
+        "|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+if __name__ == "__main__":
+    print(reference_page(), end="")
