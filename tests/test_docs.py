@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from joulemark.metrics import METRICS, TABLE, reference_page
 from joulemark.settings import TABLE as SETTINGS
 
@@ -29,7 +30,11 @@ def test_pages_name_only_metrics_and_files_that_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     rules = (ROOT / "prometheus" / "rules" / "joulemark.yml").read_text()
     recorded = set(re.findall(r"record: (\S+)", rules))
-    for name in set(re.findall(r"\b(?:[a-z_]+:)?joulemark_[a-z_]+(?:_total|_joules|_watts|_info|_ratio)\b(?:[a-z_]*:[a-z_]+)?", text)):
+    for name in set(
+        re.findall(
+            r"\b(?:[a-z_]+:)?joulemark_[a-z_]+(?:_total|_joules|_watts|_info|_ratio)\b(?:[a-z_]*:[a-z_]+)?", text
+        )
+    ):
         if ":" in name:
             assert name in recorded, name
         elif name not in METRICS:

@@ -1,11 +1,19 @@
-"""The formulas of the accounting, pure and in one place; sources are named in each docstring."""
+"""The formulas of the accounting, pure and in one place; sources are named in each docstring.
+
+Energy is in joules, time in seconds, shares and quality are ratios. "Paper" is arXiv 2605.13981.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 JOULES_PER_KWH = 3.6e6
 TEACHER_STAGE = "teacher"
+
+
+def kilowatt_hours(joules: float) -> float:
+    """Kilowatt-hours of so many joules: 1 kWh = 3.6e6 J. Paper, Protocol."""
+    return joules / JOULES_PER_KWH
 
 
 def stage_tokens(tokens: Mapping[str, int]) -> int:
@@ -20,7 +28,7 @@ def joules_per_token(joules: float, tokens: Mapping[str, int]) -> float | None:
 
 
 def run_joules_per_token(joules: float, trained_tokens: int) -> float | None:
-    """Joules per token of a run: its total over the student's trained tokens, as in the paper's tables."""
+    """Joules per token of a run: its total over the student's trained tokens; None without. Paper, Grid."""
     return joules / trained_tokens if trained_tokens else None
 
 
@@ -38,16 +46,21 @@ def share(part: float, whole: float) -> float | None:
     return part / whole if whole > 0 else None
 
 
+def teacher_joules(stages: Iterable[tuple[str, float]]) -> float:
+    """Joules spent on the teacher's side, from (stage, joules): E_teacher. Paper, Protocol."""
+    return sum(joules for stage, joules in stages if stage == TEACHER_STAGE)
+
+
 def agreement_percent(one: float, other: float) -> float:
     """How far two figures of the same thing agree, in percent: the smaller over the larger, 100 when equal."""
     larger = max(one, other)
-    return 100.0 if larger == 0 else 100.0 * min(one, other) / larger
+    return 100.0 if larger == 0 else 100.0 * (min(one, other) / larger)
 
 
 def pareto_optimal(points: Sequence[tuple[float, float]]) -> list[bool]:
     """Which (energy, quality) points are on the frontier: energy down, quality up, ties kept.
 
-    A point is dominated when another is no worse in both and better in one. Paper, Figures.
+    A point is dominated when another is no worse in both and better in one. Paper, Protocol: figures drawn.
     """
     return [
         not any(e <= energy and q >= quality_ and (e, q) != (energy, quality_) for e, q in points)

@@ -115,7 +115,8 @@ METRICS = {metric.name: metric for metric in TABLE}
 def reference_page() -> str:
     """The metric reference as Markdown; `docs/metrics.md` is this text."""
     rows = [
-        f"| `{metric.name}` | {metric.type} | {', '.join(metric.labels) or '–'} | {metric.help} |" for metric in TABLE
+        f"| `{metric.name}` | {metric.type} | {', '.join(metric.labels) or 'none'} | {metric.help} |"
+        for metric in TABLE
     ]
     head = [
         "# Metrics",

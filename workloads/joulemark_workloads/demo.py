@@ -7,6 +7,7 @@ report through the command line.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,14 @@ REPORT = Path("report")
 _SETTLE_SECONDS = 30.0
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP: an interrupt that the child has not had."""
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise Terminated(number, frame)
+
+
 def main(
     config: Annotated[Path, typer.Option("--config", help="The experiment, e.g. configs/smoke.yaml.")] = Path(
         "configs/smoke.yaml"
@@ -36,6 +45,9 @@ def main(
 ) -> None:
     """Run the pipelines under a meter and report."""
     began = time.monotonic()
+    # A closed terminal or a stopped service must end what was started just as Ctrl-C does.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     found = stacks.running()
     try:
         stack = found or stacks.start()
@@ -101,6 +113,10 @@ def _run_pipeline(stack: Stack, config: Path, pipeline: str, name: str, *, basel
     child = subprocess.Popen(command)
     try:
         return child.wait()
+    except Terminated:
+        child.send_signal(signal.SIGINT)
+        child.wait(timeout=30)
+        raise
     except KeyboardInterrupt:
         # The terminal has interrupted the child as well: let it close its stage and keep what it has.
         child.wait(timeout=30)

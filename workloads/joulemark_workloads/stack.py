@@ -50,12 +50,15 @@ class Stack:
 
 
 def running() -> Stack | None:
-    """The stack that an earlier `up` or demo left running here, None when there is none."""
+    """The stack that an earlier `up` or demo left running here; one with a dead part is stopped and counts as none."""
     try:
         stack = Stack(**json.loads(STATE_FILE.read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return stack if _is_ours(stack.exporter_pid) else None
+    if all(_is_ours(pid) for pid in stack.pids):
+        return stack
+    stop(stack)
+    return None
 
 
 def start() -> Stack:

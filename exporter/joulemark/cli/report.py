@@ -13,8 +13,7 @@ from rich.console import Console
 from ..errors import UnknownName
 from ..history import list_runs, run_record
 from ..promql import stage_joules
-from ..report import accounts_of
-from ..report.html import write_page
+from ..report import accounts_of, write_report
 from ..report.table import print_table
 from ..report.tabular import FORMATS
 from ..store import open_for_reading
@@ -49,12 +48,11 @@ def command(
     seen = stage_joules(prometheus, names) if prometheus and names else None
     accounts = accounts_of(names, records, seen)
     if format_ == "table":
-        console = Console(width=None if os.isatty(1) else 150)
-        print_table(accounts, console)
+        print_table(accounts, Console(width=None if os.isatty(1) else 150))
     else:
         typer.echo(FORMATS[format_](accounts), nl=False)
     if output:
-        for path in write_page(accounts, output):
+        for path in write_report(accounts, output, ("html",) if format_ == "table" else ("html", format_)):
             typer.echo(f"wrote {path}", err=True)
 
 

@@ -5,68 +5,65 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from .notes import MARKS, footnotes, marks
 from .rows import Account, Row
 
-MARKS = {
-    "modelled": "MODELLED: computed from CPU utilisation or a script, not measured",
-    "published": "PUBLISHED: figures of somebody else's, not measured here",
-}
+__all__ = ["MARKS", "footnotes", "print_table"]
+
+_MARK_STYLE = "bold black on yellow"
 
 
 def print_table(accounts: Sequence[Account], console: Console) -> None:
     """Print every account with its totals, marks and footnotes."""
-    asked = any(account.total.prometheus_joules is not None for account in accounts)
+    marked = marks(accounts)
+    for line in marked:
+        console.print(Text(f" {line} ", style=_MARK_STYLE))
+    console.print(_table(accounts))
+    for line in footnotes(accounts):
+        console.print(Text(line, style=_MARK_STYLE if line in marked else ""))
+
+
+def _table(accounts: Sequence[Account]) -> Table:
+    compared = any(account.compared for account in accounts)
     table = Table(title="Where the joules went", title_justify="left")
-    table.add_column("run", no_wrap=True)
-    table.add_column("stage", no_wrap=True)
-    table.add_column("phase", no_wrap=True)
-    numeric = ["seconds"]
-    numeric += ["PromQL J", "ledger J", "agree %"] if asked else ["joules"]
-    for name in (*numeric, "± J", "share %", "tokens", "J/token"):
+    for name in ("run", "stage", "phase"):
+        table.add_column(name, no_wrap=True)
+    energy = ("PromQL J", "ledger J", "agree %") if compared else ("joules",)
+    for name in ("seconds", *energy, "± J", "share %", "tokens", "J/token"):
         table.add_column(name, justify="right", no_wrap=True)
+    if marks(accounts):
+        table.add_column("origin", no_wrap=True)
     for account in accounts:
         for row in account.rows:
-            table.add_row(*_cells(row, asked))
-        table.add_row(*_cells(account.total, asked), style="bold")
+            table.add_row(*_cells(row, account, table))
+        table.add_row(*_cells(account.total, account, table), style="bold")
         table.add_section()
-    console.print(table)
-    for line in footnotes(accounts):
-        console.print(escape(line), highlight=False)
+    return table
 
 
-def footnotes(accounts: Sequence[Account]) -> list[str]:
-    """What must be said beside the figures: teacher-side shares, origin, inherited energy."""
-    lines = []
-    for account in accounts:
-        if account.teacher_share is not None:
-            quality = "" if account.quality is None else f", quality Q {account.quality:.2f} of the teacher's"
-            lines.append(f"{account.run}: {100 * account.teacher_share:.1f} % of its energy is teacher-side{quality}")
-        for artifact, kind, maker, joules in account.inherited:
-            lines.append(
-                f"{account.run}: reuses {kind} {artifact[:19]} that run {maker} made; "
-                f"that run's teacher stage used {joules:,.1f} J, which are not in this run's total"
-            )
-    for origin in sorted({account.origin for account in accounts if account.origin in MARKS}):
-        named = ", ".join(account.run for account in accounts if account.origin == origin)
-        lines.append(f"{MARKS[origin]} ({named})")
-    return lines
-
-
-def _cells(row: Row, asked: bool) -> list[str]:
-    cells = [row.run, row.stage, row.phase, f"{row.seconds:.1f}"]
-    if asked:
-        cells += [_number(row.prometheus_joules), _number(row.joules), _number(row.agreement_percent, 2)]
-    else:
-        cells.append(_number(row.joules))
-    cells += [
-        _number(row.uncertainty_joules),
-        "" if row.share is None else f"{100 * row.share:.1f}",
-        f"{row.tokens:,}" if row.tokens else "",
-        "" if row.joules_per_token is None else f"{row.joules_per_token:.3g}",
-    ]
+def _cells(row: Row, account: Account, table: Table) -> list[Text]:
+    values = {
+        "run": row.run,
+        "stage": row.stage,
+        "phase": row.phase,
+        "seconds": f"{row.seconds:.1f}",
+        "PromQL J": _number(row.prometheus_joules) or "not seen" if account.compared else "",
+        "ledger J": _number(row.joules),
+        "joules": _number(row.joules),
+        "agree %": _number(row.agreement_percent, 2),
+        "± J": _number(row.uncertainty_joules),
+        "share %": "" if row.share is None else f"{100 * row.share:.1f}",
+        "tokens": f"{row.tokens:,}" if row.tokens else "",
+        "J/token": "" if row.joules_per_token is None else f"{row.joules_per_token:.3g}",
+        "origin": account.origin,
+    }
+    # Text, not str: names are shown as they are, brackets included, and not read as markup.
+    cells = [Text(values[str(column.header)]) for column in table.columns]
+    if account.origin in MARKS and table.columns[-1].header == "origin":
+        cells[-1].stylize(_MARK_STYLE)
     return cells
 
 
