@@ -18,6 +18,8 @@ import httpx
 import pytest
 from exporter_process import free_port
 
+from joulemark_dashboards import queries
+
 ROOT = Path(__file__).parents[1]
 
 pytestmark = [
@@ -116,6 +118,11 @@ def test_promql_knows_each_stage_as_the_ledger_does_through_a_killed_exporter(ch
         assert float(row["value"][1]) < 1e-6
         (row,) = checkout.query('resets(joulemark_device_energy_joules_total{device="gpu0"}[1m])')
         assert float(row["value"][1]) == 0
+        for query in queries.ALL:
+            substituted = query.replace("$__range", "1h")
+            for name in ("$run", "$job", "$instance"):
+                substituted = substituted.replace(name, ".*")
+            assert checkout.query(substituted), query
         argv = [binary, "report", "kd-1", "--url", f"http://127.0.0.1:{checkout.port}", "--output", "report"]
         argv += ["--prometheus", checkout.running["prometheus_url"]]
         report = subprocess.run(argv, cwd=checkout.folder, env=checkout.env, capture_output=True, text=True)
