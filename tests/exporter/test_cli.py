@@ -107,6 +107,21 @@ def test_an_unknown_key_in_the_file_is_named(tmp_path: Path) -> None:
     assert "web.listen-address" in done.stderr
 
 
+def test_a_ledger_is_reported_without_a_server(exporter: Exporter) -> None:
+    assert joulemark("exec", "--run", "r1", "--stage", "data", "--", "sleep", "0.3", url=exporter.url).returncode == 0
+    exporter.terminate()
+    table = joulemark("report", "--ledger", str(exporter.state_dir))
+    assert "r1" in table.stdout
+    assert "MODELLED" in table.stdout
+    rows = joulemark("report", "r1", "--ledger", str(exporter.state_dir), "--format", "csv").stdout.splitlines()
+    assert float(dict(zip(rows[0].split(","), rows[1].split(","), strict=True))["joules"]) > 0
+    unknown = joulemark("report", "r2", "--ledger", str(exporter.state_dir))
+    assert unknown.returncode == 2
+    assert "no run 'r2' here; known: r1" in unknown.stderr
+    missing = joulemark("report", "--ledger", str(exporter.state_dir / "elsewhere"))
+    assert "no ledger at" in missing.stderr
+
+
 def test_help_names_every_setting() -> None:
     text = joulemark("serve", "--help", NO_COLOR="1").stdout
     for flag in ("--web.listen-address", "--state-dir", "--source", "--sample-interval", "--keep-runs"):

@@ -210,6 +210,23 @@ def test_an_old_run_leaves_memory_and_comes_back_with_its_totals(rig: Rig) -> No
     assert rig.joules()["one", "student"] == pytest.approx(before)
 
 
+def test_late_tokens_of_a_run_that_left_memory_are_added_and_lose_nothing(rig: Rig) -> None:
+    rig.crash()
+    rig.start(keep_runs=1)
+    window = rig.begin("one", "student")
+    rig.wait(1)
+    rig.meter.end(window, {"trained": 10})
+    rig.wait(0.3)
+    before = rig.meter.run_record("one")["joules"]
+    rig.meter.end(rig.begin("two", "student"), {})
+    rig.wait(0.3)
+    assert ("one", "student") not in rig.joules()
+    assert rig.meter.end(window, {"trained": 25})["tokens"] == {"trained": 25}
+    record = rig.meter.run_record("one")
+    assert record["joules"] == pytest.approx(before)
+    assert record["stages"][0]["tokens"] == {"trained": 25}  # type: ignore[index]
+
+
 def test_a_second_exporter_may_not_use_the_same_ledger(rig: Rig) -> None:
     with pytest.raises(LedgerError, match="in use by another exporter"):
         Meter([], rig.folder, rig.clock)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from joulemark_workloads.config import load_experiment
+from joulemark_workloads import corpus
+from joulemark_workloads.config import Data, load_experiment
 from joulemark_workloads.errors import WorkloadError
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,17 @@ def test_a_wrong_key_is_named_with_its_line(tmp_path: Path, text: str, words: st
     with pytest.raises(WorkloadError) as error:
         load_experiment(path)
     assert words in str(error.value)
+
+
+def test_more_blocks_than_the_text_has_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    class Words:
+        eos_token_id = 0
+
+        def __call__(self, texts: list[str]) -> dict[str, list[list[int]]]:
+            return {"input_ids": [[1] * 10 for _ in texts]}
+
+    with pytest.raises(WorkloadError, match=r"lower data\.train_blocks"):
+        corpus.prepare(Words(), Data(train_blocks=100_000), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""A whole /metrics page, compared end to end with one that was looked at: a change of it is a change of the product."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from joulemark.clock import ManualClock
+from joulemark.exposition import registry_of
+from joulemark.meter import Meter
+from joulemark.sources.replay import ReplaySource, Trace
+from joulemark.state import StageRequest
+from prometheus_client.exposition import generate_latest
+
+GOLDEN = Path(__file__).with_name("golden_metrics.txt")
+# What the machine's own speed decides.
+VOLATILE = ("joulemark_read_duration_seconds", "joulemark_ledger_commit_seconds")
+
+
+def test_the_page_is_as_it_was(tmp_path: Path) -> None:
+    clock = ManualClock()
+    source = ReplaySource(clock, {"gpu0": Trace(((1.0, 100.0),)), "gpu1": Trace(((1.0, 300.0),))}, epoch="e")
+    meter = Meter([source], tmp_path, clock)
+    facts = {"pipeline": "kd", "teacher": "T", "student": "S", "dataset": "D", "idle_watts": {"gpu0": 61.5}}
+    meter.declare("kd-1", facts)
+    meter.score("kd-1", "gsm8k", 0.5, 0.75, 1319)
+    meter.artifact("kd-1", "sha256:0", "logit_cache", "produced")
+    for stage, seconds in (("teacher", 2.0), ("student", 3.0)):
+        summary, _ = meter.begin(StageRequest("kd-1", stage, "kd" if stage == "student" else "logit_caching"))
+        for _ in range(round(seconds / 0.125)):
+            clock.advance(0.125)
+            meter.sample()
+        meter.heartbeat(str(summary["id"]), {"trained": 1000} if stage == "student" else {"cached": 500})
+    page = generate_latest(registry_of(meter.snapshot, "0.0.0")).decode()
+    meter.close()
+    lines = [line for line in page.splitlines(keepends=True) if not line.startswith(VOLATILE)]
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text("".join(lines))
+    assert "".join(lines) == GOLDEN.read_text(), "if this change is meant, run once with UPDATE_GOLDEN=1 and look at it"
