@@ -42,10 +42,8 @@ def main() -> None:
             print(f"cpu          {100 * idle:.2f} % of one core")
             print(f"memory       {resident_megabytes(exporter.pid):.0f} MB resident")
             print(f"scrape       {statistics.median(scrapes):.2f} ms median of {len(scrapes)}")
-            p99 = statistics.quantiles(switches, n=100)[98]
-            print(
-                f"transition   {statistics.median(switches):.2f} ms median, {p99:.2f} ms 99th percentile of {len(switches)}"
-            )
+            median, p99 = statistics.median(switches), statistics.quantiles(switches, n=100)[98]
+            print(f"transition   {median:.2f} ms median, {p99:.2f} ms 99th percentile of {len(switches)}")
         finally:
             exporter.terminate()
             exporter.wait()

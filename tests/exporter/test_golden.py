@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from prometheus_client.exposition import generate_latest
+
 from joulemark.clock import ManualClock
 from joulemark.exposition import registry_of
 from joulemark.meter import Meter
 from joulemark.sources.replay import ReplaySource, Trace
 from joulemark.state import StageRequest
-from prometheus_client.exposition import generate_latest
 
 GOLDEN = Path(__file__).with_name("golden_metrics.txt")
 # What the machine's own speed decides.
