@@ -115,11 +115,14 @@ class Ledger:
                 remedy="use 1 to 86400, or leave it out for a window without a lease",
             )
         devices = self._resolve(request.devices)
+        parent = self._lanes.top(key.run, devices) if request.nest else None
+        if parent and request.devices is None:
+            # A nested stage works where the stage around it does.
+            devices = list(self.state.windows[parent].devices)
         self._refuse_if_held(key.run, devices, request.share)
         run = self.run(key.run, wall)
         if any(self.state.accounts[device].device.modelled for device in devices):
             run.origin = "modelled"
-        parent = self._lanes.top(key.run, devices) if request.nest else None
         ended = [] if parent else self._replace(key.run, devices, steady, wall)
         window = Window(
             id=uuid.uuid4().hex[:16], key=key, devices=devices, started_at=wall, share=request.share,

@@ -113,6 +113,14 @@ def test_a_nested_stage_suspends_the_outer_one_and_gives_the_device_back(rig: Ri
     assert summary["seconds"] == pytest.approx(3.0)
 
 
+def test_a_nested_stage_works_where_the_stage_around_it_does(rig: Rig) -> None:
+    rig.begin("a", "student", devices=["gpu0"])
+    rig.begin("b", "teacher", devices=["gpu1"])
+    rig.begin("a", "eval", nest=True)
+    devices = {(x["run"], x["stage"]): x["devices"] for x in rig.meter.active()}
+    assert devices["a", "eval"] == ["gpu0"]
+
+
 def test_an_expired_lease_closes_the_window_at_its_own_end(rig: Rig) -> None:
     rig.begin("kd", "student", ttl_seconds=2.0)
     rig.wait(5)
