@@ -90,11 +90,12 @@ class _Worker(threading.Thread):
     def run(self) -> None:
         beat = time.monotonic() + BEAT_SECONDS
         while True:
+            if time.monotonic() >= beat:
+                self._beat()
+                beat = time.monotonic() + BEAT_SECONDS
             try:
                 item = self._jobs.get(timeout=max(0.0, beat - time.monotonic()))
             except queue.Empty:
-                beat = time.monotonic() + BEAT_SECONDS
-                self._beat()
                 continue
             if item is None:
                 return

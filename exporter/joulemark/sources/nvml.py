@@ -57,7 +57,9 @@ class NvmlSource:
             if device.source == COUNTER:
                 energy = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
             now = self._clock.steady()
-            return Reading(now, energy, self._watts(device, handle), sensor=True)
+            watts = self._watts(device, handle)
+            # A counter without a power reading beside it is still a whole reading.
+            return Reading(now, energy, watts, sensor=watts is not None or device.source == POWER)
         except pynvml.NVMLError as error:
             raise ReadFailed(_reason(error), str(error)) from error
 
