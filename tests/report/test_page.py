@@ -125,11 +125,13 @@ def test_pictures_of_any_run_can_be_drawn() -> None:
 @pytest.mark.parametrize(
     ("value", "bound", "text"),
     [
-        (7.0, 0.0001, "7.00"),
+        (7.0, 0.0001, "7.0000 ± 0.0001"),
         (1.23, 0.04, "1.23 ± 0.04"),
         (1234.5, 20.0, "1,234 ± 20"),
         (0.0, 0.0, "0"),
-        (5, 0.006, "5.00"),
+        (5, 0.006, "5.000 ± 0.006"),
+        (1.0437, 0.0014, "1.044 ± 0.001"),
+        (16.9, 0.0, "16.9"),
     ],
 )
 def test_digits_in_pictures(value: float, bound: float, text: str) -> None:

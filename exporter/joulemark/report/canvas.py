@@ -62,14 +62,17 @@ def scale(joules: float) -> tuple[float, str]:
 
 
 def with_bound(value: float, bound: float) -> str:
-    """`x ± y` with the digits that the bound leaves meaning to, three significant ones at least.
-
-    A bound under a thousandth of the value is left to the tables.
-    """
-    digits = 0 if value <= 0 else max(0, 2 - math.floor(math.log10(value)))
-    if bound < value / 1000:
+    """`x ± y` with three significant digits of the value and at least one of the bound; `x` alone without a bound."""
+    digits = _digits(value, 3)
+    if bound <= 0:
         return f"{value:,.{digits}f}"
-    return f"{value:,.{digits}f} ± {bound:,.{digits}f}" if bound >= 10**-digits else f"{value:,.{digits}f}"
+    digits = max(digits, _digits(bound, 1))
+    return f"{value:,.{digits}f} ± {bound:,.{digits}f}"
+
+
+def _digits(value: float, significant: int) -> int:
+    """Decimal places that show so many significant digits."""
+    return 0 if value <= 0 else max(0, significant - 1 - math.floor(math.log10(value)))
 
 
 def short(name: str) -> str:
