@@ -114,6 +114,8 @@ def test_promql_knows_each_stage_as_the_ledger_does_through_a_killed_exporter(ch
             checkout.wait_for(query, stage["joules"])
         checkout.wait_for('run:joulemark_energy_joules:sum{run="kd-1"}', record["joules"])
         checkout.wait_for('run:joulemark_energy_joules_per_token:ratio{run="kd-1"}', record["joules"] / 1000)
+        (row,) = checkout.query("joulemark_build_info")
+        assert row["metric"]["instance"] == "127.0.0.1:9871"
         (row,) = checkout.query("max(device:joulemark_energy_residual_joules:abs)")
         assert float(row["value"][1]) < 1e-6
         (row,) = checkout.query('resets(joulemark_device_energy_joules_total{device="gpu0"}[1m])')

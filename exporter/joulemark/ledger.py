@@ -12,7 +12,7 @@ from . import windows as w
 from .attribution import DeviceAccount, Settlement
 from .errors import DeviceHeld, InvalidField, UnknownName
 from .lanes import Lanes
-from .names import UNATTRIBUTED, check_phase, check_run, check_stage, check_token_kind
+from .names import UNATTRIBUTED, check_run, check_token_kind
 from .sources.base import Device, Reading
 from .state import Run, StageRequest, State
 from .windows import SeriesKey, Totals, Window
@@ -107,14 +107,9 @@ class Ledger:
 
     def begin(self, request: StageRequest, steady: float, wall: float) -> tuple[Window, list[Window]]:
         """Open a window and return it with the windows it ended; refuses before it changes anything."""
-        key = SeriesKey(check_run(request.run), check_stage(request.stage), check_phase(request.phase))
-        if request.ttl_seconds is not None and not 1 <= request.ttl_seconds <= 86_400:
-            raise InvalidField(
-                f"ttl_seconds is {request.ttl_seconds:g}",
-                field="ttl_seconds",
-                remedy="use 1 to 86400, or leave it out for a window without a lease",
-            )
-        devices = self._resolve(request.devices)
+        key = request.checked_key()
+        names = {a.device.name: device for device, a in self.state.accounts.items() if device in self._lanes}
+        devices = request.device_keys(names)
         parent = self._lanes.top(key.run, devices) if request.nest else None
         if parent and request.devices is None:
             # A nested stage works where the stage around it does.
@@ -210,21 +205,6 @@ class Ledger:
         if window is None:
             raise UnknownName(f"no window {window_id!r}", field="id", remedy="GET /api/v1/stage lists the open windows")
         return window
-
-    def _resolve(self, asked: Sequence[str] | None) -> list[str]:
-        """Device keys for names or UUIDs, all when None."""
-        names = {a.device.name: key for key, a in self.state.accounts.items() if key in self._lanes}
-        if asked is None:
-            return sorted(names.values())
-        known = {**names, **{key: key for key in names.values()}}
-        for device in asked:
-            if device not in known:
-                raise InvalidField(
-                    f"device {device!r} is not known", field="devices", remedy="use " + ", ".join(sorted(names))
-                )
-        if not asked:
-            raise InvalidField("devices is empty", field="devices", remedy="leave it out for all devices")
-        return sorted({known[device] for device in asked})
 
     def _refuse_if_held(self, run: str, devices: list[str], share: bool) -> None:
         for device in devices:

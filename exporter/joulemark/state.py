@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .attribution import DeviceAccount
+from .errors import InvalidField
+from .names import check_phase, check_run, check_stage
 from .windows import SeriesKey, Totals, Window
 
 
@@ -42,3 +44,27 @@ class StageRequest:
     ttl_seconds: float | None = None
     share: bool = False
     nest: bool = False
+
+    def checked_key(self) -> SeriesKey:
+        """The names, or InvalidField for whatever of the request no ledger could accept."""
+        if self.ttl_seconds is not None and not 1 <= self.ttl_seconds <= 86_400:
+            raise InvalidField(
+                f"ttl_seconds is {self.ttl_seconds:g}",
+                field="ttl_seconds",
+                remedy="use 1 to 86400, or leave it out for a window without a lease",
+            )
+        return SeriesKey(check_run(self.run), check_stage(self.stage), check_phase(self.phase))
+
+    def device_keys(self, keys: Mapping[str, str]) -> list[str]:
+        """The keys of the devices asked for, by name or by key; `keys` maps the names of all that are there."""
+        if self.devices is None:
+            return sorted(keys.values())
+        if not self.devices:
+            raise InvalidField("devices is empty", field="devices", remedy="leave it out for all devices")
+        known = {**{key: key for key in keys.values()}, **keys}
+        for device in self.devices:
+            if device not in known:
+                raise InvalidField(
+                    f"device {device!r} is not known", field="devices", remedy="use " + ", ".join(sorted(keys))
+                )
+        return sorted({known[device] for device in self.devices})

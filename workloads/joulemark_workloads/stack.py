@@ -125,7 +125,9 @@ def _config_for(exporter_port: int) -> Path:
     """This repository's configuration; a copy with another target when the exporter is not on its usual port."""
     if exporter_port == EXPORTER_PORT:
         return CONFIG
-    text = CONFIG.read_text().replace(_DEFAULT_TARGET, f"127.0.0.1:{exporter_port}")
+    # The same ledger keeps its instance, whatever the port: else its counters would be there twice.
+    target = f'["127.0.0.1:{exporter_port}"]\n        labels: {{instance: "{_DEFAULT_TARGET}"}}'
+    text = CONFIG.read_text().replace(f'["{_DEFAULT_TARGET}"]', target)
     for folder in ("rules/", "targets/"):
         text = text.replace(f"- {folder}", f"- {CONFIG.parent.resolve()}/{folder}")
     path = HOME / "prometheus.yml"
