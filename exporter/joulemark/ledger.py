@@ -18,6 +18,8 @@ from .state import Run, StageRequest, State
 from .windows import SeriesKey, Totals, Window
 
 UNCLAIMED = SeriesKey("", UNATTRIBUTED, "")
+# Runs that left memory still used their joules: without them a device's stages would not add up to it.
+RETIRED = SeriesKey("", "retired", "")
 
 
 class Ledger:
@@ -172,6 +174,8 @@ class Ledger:
             run, series = known or (Run(name, wall, wall, self._origin), {})
             self.state.runs[name] = run
             self.state.series.update(series)
+            for totals in series.values():
+                self.state.retire(totals, sign=-1)
         run.last_active_at = max(run.last_active_at, wall)
         self.dirty_runs.add(name)
         return run
@@ -193,7 +197,7 @@ class Ledger:
             if run.name not in held and run.name not in self.dirty_runs:
                 del self.state.runs[run.name]
                 for key in [key for key in self.state.series if key.run == run.name]:
-                    del self.state.series[key]
+                    self.state.retire(self.state.series.pop(key))
 
     # -- inside --------------------------------------------------------------------------------------------
 

@@ -13,13 +13,13 @@ from typing import TypeVar
 from . import history
 from .clock import Clock
 from .errors import InvalidField, ReadFailed, UnknownName
-from .ledger import UNCLAIMED, Ledger
+from .ledger import RETIRED, UNCLAIMED, Ledger
 from .names import check_benchmark, check_run
 from .snapshot import DeviceHealth, DeviceView, RunView, SeriesView, Snapshot
 from .sources.base import Device, Source, Vitals
 from .state import StageRequest
 from .store import Store
-from .windows import SeriesKey, Window
+from .windows import SeriesKey, Totals, Window
 
 log = logging.getLogger(__name__)
 
@@ -157,20 +157,15 @@ class Meter:
             state = self.ledger.state
             names = {key: account.device.name for key, account in state.accounts.items()}
             # An account whose hardware is gone keeps its joules under its old name.
+            retired = Totals(joules={key: float(joules) for key, joules in state.retired.items()})
             gone = [account for key, account in state.accounts.items() if key not in self._health]
             return Snapshot(
                 devices=tuple(self._view(device) for device in self._devices),
                 gone_joules=_by_name({a.device.key: a.total_joules for a in gone}, names),
                 series=tuple(
-                    SeriesView(
-                        key,
-                        _by_name(totals.joules, names),
-                        _by_name(totals.integral_joules, names),
-                        totals.seconds,
-                        totals.uncertainty_joules,
-                        dict(totals.tokens),
-                    )
-                    for key, totals in sorted(state.series.items())
+                    _series_view(key, totals, names)
+                    for key, totals in (*sorted(state.series.items()), (RETIRED, retired))
+                    if key != RETIRED or any(totals.joules.values())
                 ),
                 runs=tuple(
                     RunView(
@@ -272,6 +267,17 @@ class Sampler(threading.Thread):
         """Stop and wait for the round in progress."""
         self._stopped.set()
         self.join()
+
+
+def _series_view(key: SeriesKey, totals: Totals, names: Mapping[str, str]) -> SeriesView:
+    return SeriesView(
+        key,
+        _by_name(totals.joules, names),
+        _by_name(totals.integral_joules, names),
+        totals.seconds,
+        totals.uncertainty_joules,
+        dict(totals.tokens),
+    )
 
 
 def _by_name(joules: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:

@@ -20,7 +20,8 @@ TABLE = (
     Metric(
         "joulemark_energy_joules_total",
         "counter",
-        'Energy by device and stage in joules; run "" and stage unattributed is what no window claims. '
+        'Energy by device and stage in joules. Run "" is what no run on this page used: stage unattributed is claimed '
+        "by no window, stage retired is of runs beyond --keep-runs. "
         "The hardware counter is read at every transition and at every scrape.",
         ("device", *_STAGE),
     ),

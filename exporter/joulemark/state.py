@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from .attribution import DeviceAccount
 from .errors import InvalidField
@@ -30,7 +31,14 @@ class State:
     windows: dict[str, Window] = field(default_factory=dict)
     series: dict[SeriesKey, Totals] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
+    # Joules by device key of the runs that are on disk only; exact, so that the order of adding never shows.
+    retired: dict[str, Fraction] = field(default_factory=dict)
     windows_expired: int = 0
+
+    def retire(self, totals: Totals, sign: int = 1) -> None:
+        """Count a series as gone from memory, or (sign -1) as back."""
+        for device, joules in totals.joules.items():
+            self.retired[device] = self.retired.get(device, Fraction(0)) + sign * Fraction(joules)
 
 
 @dataclass(frozen=True)

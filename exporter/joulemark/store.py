@@ -77,6 +77,9 @@ class Store:
             if known:
                 state.runs[name] = known[0]
             state.series.update(known[1] if known else self._series(name))
+        for row in self._db.execute("SELECT run, totals FROM series"):
+            if row["run"] and row["run"] not in state.runs:
+                state.retire(totals_from(row["totals"]))
         row = self._db.execute("SELECT value FROM meta WHERE key = 'windows_expired'").fetchone()
         state.windows_expired = int(row[0]) if row else 0
         row = self._db.execute("SELECT value FROM meta WHERE key = 'boot'").fetchone()

@@ -214,8 +214,15 @@ def test_an_old_run_leaves_memory_and_comes_back_with_its_totals(rig: Rig) -> No
     shown = {view.key.run for view in rig.meter.snapshot().series}
     assert shown == {"", "three", "four"}
     before = rig.meter.run_record("one")["joules"]
+    retired = rig.joules()["", "retired"]
+    assert retired == pytest.approx(sum(rig.meter.run_record(x)["joules"] for x in ("one", "two")))  # type: ignore[misc]
+    assert abs(rig.residual()) < 1e-6
+    rig.crash()
+    rig.start(keep_runs=2)
+    assert rig.joules()["", "retired"] == retired
     rig.begin("one", "student")
     assert rig.joules()["one", "student"] == pytest.approx(before)
+    assert abs(rig.residual()) < 1e-6
 
 
 def test_late_tokens_of_a_run_that_left_memory_are_added_and_lose_nothing(rig: Rig) -> None:
