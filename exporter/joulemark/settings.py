@@ -47,7 +47,12 @@ TABLE = (
     Setting("keep_runs", "keep-runs", int, "How many of the newest runs stay on /metrics."),
     Setting("cpu_tdp_watts", "cpu-model.tdp-watts", float, "TDP for the CPU model, all packages, in watts."),
     Setting("cpu_idle_watts", "cpu-model.idle-watts", float, "Idle power for the CPU model in watts."),
-    Setting("replay_trace", "replay.trace", Path, "YAML of the replay source: {gpu0: [[seconds, watts], …]}."),
+    Setting(
+        "replay_trace",
+        "replay.trace",
+        Path,
+        "YAML of the replay source: for each device its steps, as pairs of seconds and watts.",
+    ),
     Setting("log_level", "log.level", str, "debug, info, warning or error."),
 )
 

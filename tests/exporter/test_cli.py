@@ -122,6 +122,12 @@ def test_a_ledger_is_reported_without_a_server(exporter: Exporter) -> None:
     assert "no ledger at" in missing.stderr
 
 
+def test_a_name_with_brackets_is_shown_as_it_is(tmp_path: Path) -> None:
+    done = joulemark("report", "--ledger", str(tmp_path / "[/red]state"))
+    assert done.returncode == 2
+    assert "[/red]state" in done.stderr
+
+
 def test_help_names_every_setting() -> None:
     text = joulemark("serve", "--help", NO_COLOR="1").stdout
     for flag in ("--web.listen-address", "--state-dir", "--source", "--sample-interval", "--keep-runs"):

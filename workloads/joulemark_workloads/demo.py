@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from . import stack as stacks
 from .stack import HOME, Stack, StackError
@@ -52,7 +53,7 @@ def main(
     try:
         stack = found or stacks.start()
     except StackError as error:
-        console.print(f"[bold red]joulemark:[/] {error}")
+        console.print(f"[bold red]joulemark:[/] {escape(str(error))}")
         raise typer.Exit(2) from error
     code = 1
     try:

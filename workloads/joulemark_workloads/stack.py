@@ -20,6 +20,7 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 console = Console(soft_wrap=True, highlight=False)
 HOME = Path(".joulemark")
@@ -240,7 +241,7 @@ def _start_or_exit() -> Stack:
     try:
         return start()
     except StackError as error:
-        console.print(f"[bold red]joulemark:[/] {error}")
+        console.print(f"[bold red]joulemark:[/] {escape(str(error))}")
         raise typer.Exit(2) from error
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from ..client import run as open_run
 from .text import joules_text
@@ -50,10 +51,10 @@ def _run_child(argv: list[str]) -> int:
     try:
         child = subprocess.Popen(argv)
     except FileNotFoundError:
-        _say(f"[bold red]joulemark exec:[/] command not found: {argv[0]}")
+        _say(f"[bold red]joulemark exec:[/] command not found: {escape(argv[0])}")
         return 127
     except PermissionError:
-        _say(f"[bold red]joulemark exec:[/] not executable: {argv[0]}")
+        _say(f"[bold red]joulemark exec:[/] not executable: {escape(argv[0])}")
         return 126
     on_terminal = sys.stdin.isatty()
 

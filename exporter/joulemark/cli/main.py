@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from ..errors import JoulemarkError
 from . import exec as exec_command
@@ -41,5 +42,5 @@ def main() -> None:
     try:
         app()
     except JoulemarkError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]joulemark:[/] {error}", markup=True, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]joulemark:[/] {escape(str(error))}", highlight=False)
         sys.exit(2)
