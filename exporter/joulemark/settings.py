@@ -51,7 +51,7 @@ TABLE = (
         "replay_trace",
         "replay.trace",
         Path,
-        "YAML of the replay source: for each device its steps, as pairs of seconds and watts.",
+        "YAML of the replay source: device -> pairs of seconds and watts.",
     ),
     Setting("log_level", "log.level", str, "debug, info, warning or error."),
 )
