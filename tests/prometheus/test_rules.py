@@ -24,9 +24,9 @@ pytestmark = [
     [
         ["check", "config", "prometheus.yml"],
         ["check", "rules", "--lint=all", "--lint-fatal", "rules/joulemark.yml"],
-        ["test", "rules", "tests/joulemark_test.yml"],
+        *(["test", "rules", f"tests/{path.name}"] for path in sorted((PROMETHEUS / "tests").glob("*.yml"))),
     ],
-    ids=lambda argv: " ".join(argv[:2]),
+    ids=" ".join,
 )
 def test_promtool_is_content(argv: list[str]) -> None:
     done = subprocess.run(["promtool", *argv], cwd=PROMETHEUS, capture_output=True, text=True)
