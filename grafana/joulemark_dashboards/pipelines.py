@@ -7,10 +7,19 @@ from typing import Any
 from grafana_foundation_sdk.builders import barchart, dashboard, stat, table, timeseries
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.models import common, units
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, GridPos
+from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue, GridPos
 
 from . import queries
-from .style import DATASOURCE, board, instant, latest, over_time, with_stage_colours
+from .style import (
+    DATASOURCE,
+    STAGE_COLOURS,
+    board,
+    instant,
+    latest,
+    over_time,
+    with_origin_marked,
+    with_stage_colours,
+)
 
 UID = "joulemark-pipelines"
 
@@ -81,7 +90,12 @@ def _stages() -> Any:
         .with_transformation(
             DataTransformerConfig(
                 id_val="organize",
-                options={"excludeByName": {}, "indexByName": {}, "renameByName": {"run\\stage": "run"}},
+                options={
+                    "excludeByName": {},
+                    # As a pipeline runs, not as the alphabet goes; stages of other names come after.
+                    "indexByName": {name: place for place, name in enumerate(("run\\stage", *STAGE_COLOURS))},
+                    "renameByName": {"run\\stage": "run"},
+                },
             )
         )
     )
@@ -110,8 +124,9 @@ def _power() -> Any:
 
 def _runs() -> Any:
     hidden = {"Time 1": True, "Time 2": True, "Time 3": True, "Value #C": True, "Time": True}
+    columns = ("run", "pipeline", "student", "teacher", "dataset", "Value #A", "Value #B", "origin")
     renamed = {"Value #A": "energy", "Value #B": "J/token"}
-    return (
+    panel = (
         table.Panel()
         .title("What did each run cost, and is that measured?")
         .description(
@@ -119,15 +134,22 @@ def _runs() -> Any:
             "modelled from CPU utilisation, or published by others."
         )
         .datasource(DATASOURCE)
-        .unit(units.Joule)
+        .unit(units.WattHour)
         .no_value("no run in this range")
-        .with_target(instant("A", queries.RUN_JOULES))
+        .with_target(instant("A", queries.RUN_WATT_HOURS))
         .with_target(instant("B", queries.RUN_JOULES_PER_TOKEN))
         .with_target(instant("C", queries.RUN_FACTS))
         .with_transformation(DataTransformerConfig(id_val="joinByField", options={"byField": "run", "mode": "outer"}))
         .with_transformation(
             DataTransformerConfig(
-                id_val="organize", options={"excludeByName": hidden, "indexByName": {}, "renameByName": renamed}
+                id_val="organize",
+                options={
+                    "excludeByName": hidden,
+                    "indexByName": {name: place for place, name in enumerate(columns)},
+                    "renameByName": renamed,
+                },
             )
         )
+        .override_by_name("J/token", [DynamicConfigValue(id_val="unit", value=units.Joule)])
     )
+    return with_origin_marked(panel)

@@ -23,6 +23,12 @@ STAGE_COLOURS = {
     "eval": "#009E73",
     "unattributed": "#E0E0E0",
 }
+# Energy that was not measured is told apart by its words first, by its colour only as well.
+ORIGINS = {
+    "measured": ("measured", "#009E73"),
+    "modelled": ("modelled, not measured", "#E69F00"),
+    "published": ("published by others", "#56B4E9"),
+}
 
 
 def board(uid: str, title: str, description: str) -> dashboard.Dashboard:
@@ -95,3 +101,17 @@ def with_stage_colours(panel: Any) -> Any:
         value = {"mode": "fixed", "fixedColor": colour}
         panel = panel.override_by_name(stage, [DynamicConfigValue(id_val="color", value=value)])
     return panel
+
+
+def with_origin_marked(panel: Any) -> Any:
+    """Say in a table's `origin` column, in words and colour, which figures are not measurements."""
+    options = {
+        name: {"text": text, "color": colour, "index": i} for i, (name, (text, colour)) in enumerate(ORIGINS.items())
+    }
+    return panel.override_by_name(
+        "origin",
+        [
+            DynamicConfigValue(id_val="mappings", value=[{"type": "value", "options": options}]),
+            DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
+        ],
+    )

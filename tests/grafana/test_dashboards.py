@@ -41,7 +41,7 @@ def test_every_panel_asks_one_question_and_explains_itself(board: dict[str, Any]
     for panel in board["panels"]:
         assert panel["title"].endswith("?")
         assert len(panel["description"]) > 40
-        assert panel["fieldConfig"]["defaults"]["unit"] in ("joule", "watt", "percentunit")
+        assert panel["fieldConfig"]["defaults"]["unit"] in ("joule", "watt", "watth", "percentunit")
         assert panel["fieldConfig"]["defaults"]["noValue"]
         assert panel["datasource"]["uid"] == "${datasource}"
         position = panel["gridPos"]
