@@ -33,6 +33,18 @@ def test_promtool_is_content(argv: list[str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_example_target_file_is_one_that_prometheus_takes(tmp_path: Path) -> None:
+    shutil.copytree(PROMETHEUS, tmp_path / "prometheus")
+    targets = tmp_path / "prometheus" / "targets"
+    shutil.copy(targets / "example.yml.sample", targets / "kd-1b.yml")
+    argv = ["promtool", "check", "config", "prometheus.yml"]
+    done = subprocess.run(argv, cwd=tmp_path / "prometheus", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (targets / "kd-1b.yml").write_text("- targets: nowhere\n")
+    broken = subprocess.run(argv, cwd=tmp_path / "prometheus", capture_output=True, text=True)
+    assert broken.returncode != 0
+
+
 def test_every_rule_says_what_it_gives() -> None:
     lines = (PROMETHEUS / "rules" / "joulemark.yml").read_text().splitlines()
     bare = [line for before, line in pairwise(lines) if "- record:" in line and "#" not in before]
