@@ -39,6 +39,7 @@ class Ledger:
         self.dirty_runs: set[str] = set()
         self._origin = origin
         self._lanes = Lanes()
+        self._counted_until: dict[SeriesKey, float] = {}
 
     # -- devices and readings ------------------------------------------------------------------------------
 
@@ -198,6 +199,7 @@ class Ledger:
                 del self.state.runs[run.name]
                 for key in [key for key in self.state.series if key.run == run.name]:
                     self.state.retire(self.state.series.pop(key))
+                    self._counted_until.pop(key, None)
 
     # -- inside --------------------------------------------------------------------------------------------
 
@@ -286,10 +288,14 @@ class Ledger:
             totals.peak_watts = max(totals.peak_watts, watts)
 
     def _run_seconds(self, window: Window, steady: float) -> None:
-        added = window.run_for(steady)
-        if added:
-            self._series(window.key).seconds += added
-            self._touch(window)
+        """Count a window's seconds; two windows of one stage at a time are one stretch of the stage's time."""
+        side_by_side = [x for x in self._open_windows() if x.key == window.key and x.running_since is not None]
+        for one in sorted(side_by_side, key=lambda x: x.running_since or 0.0):
+            since = max(one.running_since or 0.0, self._counted_until.get(one.key, float("-inf")))
+            if one.run_for(steady):
+                self._series(one.key).seconds += max(0.0, steady - since)
+                self._counted_until[one.key] = max(since, steady)
+                self._touch(one)
 
     def _series(self, key: SeriesKey) -> Totals:
         return self.state.series.setdefault(key, Totals())

@@ -121,6 +121,18 @@ def test_a_nested_stage_works_where_the_stage_around_it_does(rig: Rig) -> None:
     assert devices["a", "eval"] == ["gpu0"]
 
 
+def test_windows_side_by_side_are_one_stretch_of_their_stage(rig: Rig) -> None:
+    first = rig.begin("a", "student", devices=["gpu0"])
+    rig.wait(2)
+    rig.begin("a", "student", devices=["gpu1"])
+    rig.wait(3)
+    rig.meter.end(first, {})
+    rig.wait(1)
+    (view,) = [x for x in rig.meter.snapshot().series if x.key.run == "a"]
+    assert view.seconds == pytest.approx(6.0)
+    assert rig.joules()["a", "student"] == pytest.approx((5 + 4) * WATTS, rel=0.06)
+
+
 def test_an_expired_lease_closes_the_window_at_its_own_end(rig: Rig) -> None:
     rig.begin("kd", "student", ttl_seconds=2.0)
     rig.wait(5)
