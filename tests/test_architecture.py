@@ -10,14 +10,20 @@ EXPORTER = ROOT / "exporter" / "joulemark"
 
 # From where data comes in to where it goes out: a module imports only from its own layer and those before it.
 LAYERS = (
-    {"errors", "names", "clock", "accounting", "metrics", "promql"},
+    {"errors", "names", "clock", "accounting", "metrics", "promql", "visible_devices"},
     {"settings", "sources"},
-    {"attribution", "windows", "snapshot", "lanes"},
+    {"ticks", "agreement", "lanes", "power_integral"},
+    {"boundary"},
+    {"attribution"},
+    {"schedule", "reader", "windows"},
+    {"snapshot"},
     {"state"},
     {"ledger"},
     {"store"},
     {"history"},
+    {"fleet"},
     {"meter"},
+    {"sampler"},
     {"exposition", "problems"},
     {"api"},
     {"serve"},
@@ -54,7 +60,7 @@ def test_the_exporter_imports_only_towards_the_source() -> None:
 
 
 def test_the_client_imports_nothing_of_the_exporter_but_names_and_errors() -> None:
-    assert imports_of(EXPORTER / "client.py", "joulemark") == {"errors", "names"}
+    assert imports_of(EXPORTER / "client.py", "joulemark") == {"errors", "names", "visible_devices"}
 
 
 def test_workloads_know_only_the_client_and_dashboards_only_metric_names() -> None:

@@ -162,10 +162,15 @@ def _stages(meter: Meter) -> APIRouter:
                 "device": view.device.name,
                 "uuid": view.device.key,
                 "model": view.device.model,
-                "source": view.device.source,
+                "source": view.source,
                 "modelled": view.device.modelled,
                 "watts": view.watts,
                 "joules": view.joules,
+                "tick_seconds": view.tick_seconds,
+                "disagreement_ratio": view.disagreement_ratio,
+                "gap_seconds": view.gap_seconds,
+                "up": view.health.up,
+                "mig": view.device.mig,
             }
             for view in meter.devices()
         ]

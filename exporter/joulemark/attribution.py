@@ -1,210 +1,488 @@
 """Pure attribution of one device: from readings to joules per holder. No clock, no lock, no disk.
 
-Energy is booked when the hardware counter moves, not when it is read. Between two movements the account keeps
-spans (who held the device, for how long, at what power); when the counter moves, the joules it gained are split
-over these spans by power, by time where no power is known. So a counter that refreshes every 100 ms does not give
-the joules of a whole refresh to whoever holds the device at that moment.
+Energy is booked when the hardware counter moves, not when it is read. What it gained between two ticks goes to
+whoever held the device meanwhile; where a boundary lies between the two ticks it waits until the ticks after it have
+told the power of the new stage, and is then split (`boundary.py`). Sampled power is integrated beside it
+(`power_integral.py`): that is the second estimator, and what is booked where the counter cannot be trusted.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections import deque
 from dataclasses import dataclass, field
 
+from .boundary import NEAREST, Part, Power, Stretch, power_of, split
+from .power_integral import MAX_BRIDGE_SECONDS, Holders, PowerIntegral, Slice
 from .sources.base import Device, Reading
+from .ticks import Tick, TickTracker
 
-# Power readings further apart than this are not bridged: what happened between them is not known.
-MAX_BRIDGE_SECONDS = 2.0
-
-Holders = tuple[str, ...]
-
-
-@dataclass
-class Span:
-    """One stretch between two counter movements under the same holders."""
-
-    holders: Holders
-    seconds: float = 0.0
-    sampled_joules: float = 0.0
+# Ticks after a boundary that tell the power of the new stage, and how long to wait for them at most.
+_TELLING_TICKS = 3
+_SETTLE_SECONDS = 2.0
+# A counter that stands still for so long, and for so many ticks, while power is drawn is frozen.
+_FROZEN_SECONDS = 2.0
+_FROZEN_TICKS = 20
+# Ticks that a counter must show again, at a believable rate, before it is trusted again.
+_TRUSTED_TICKS = 4
 
 
 @dataclass(frozen=True)
 class Booking:
     """Joules for one holder; `holder` None is the energy that no window claims.
 
-    `joules` is the account's energy, `integral_joules` the sampled power integrated (None without a sensor),
-    `uncertainty_joules` what cannot be known of it.
+    `joules` is the account's energy, `integral_joules` the sampled power integrated, `variance` in joules squared
+    what is not known of the energy, `bound_joules` what could be missing altogether.
     """
 
     holder: str | None
     joules: float = 0.0
-    integral_joules: float | None = None
-    uncertainty_joules: float = 0.0
+    integral_joules: float = 0.0
+    variance: float = 0.0
+    bound_joules: float = 0.0
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """What one reading settled: bookings whose joules add up to `joules`, and the time that was not seen."""
+    """What one reading settled, the time that was not seen, and what was noticed."""
 
-    joules: float = 0.0
     bookings: tuple[Booking, ...] = ()
     gap_seconds: float = 0.0
-    gap_reason: str = ""
+    events: tuple[str, ...] = ()
+
+    @property
+    def joules(self) -> float:
+        """Energy settled in joules."""
+        return sum(booking.joules for booking in self.bookings)
 
 
 NOTHING = Settlement()
+
+
+class _Bookings:
+    """Collects bookings by holder; what several hold is split equally."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str | None, list[float]] = {}
+
+    def add(
+        self, holders: Holders, joules: float = 0.0, integral: float = 0.0, variance: float = 0.0, bound: float = 0.0
+    ) -> None:
+        parts = len(holders) or 1
+        for holder in holders or (None,):
+            sums = self._sums.setdefault(holder, [0.0, 0.0, 0.0, 0.0])
+            for index, value in enumerate((joules / parts, integral / parts, variance / parts**2, bound / parts)):
+                sums[index] += value
+
+    def done(self) -> tuple[Booking, ...]:
+        return tuple(Booking(holder, *sums) for holder, sums in self._sums.items() if any(sums))
 
 
 @dataclass
 class DeviceAccount:
     """The running account of one device.
 
-    `counter_joules` is the hardware counter when it last moved, `settled_steady` the instant of that reading.
+    `settled` is the tick up to which energy is booked, None until there is one (and while power is what is booked);
+    `boundaries` are the hand-overs after it, `booked_until` the instant up to which anything is booked at all.
     """
 
     device: Device
     total_joules: float = 0.0
     gap_seconds: float = 0.0
-    counter_joules: float | None = None
-    settled_steady: float | None = None
+    settled: Tick | None = None
+    holders_settled: Holders = ()
+    boundaries: list[tuple[float, Holders]] = field(default_factory=list)
+    counting: bool = True
     steady: float | None = None
     watts: float | None = None
-    sensor: bool = False
-    spans: list[Span] = field(default_factory=lambda: [Span(())])
-    boundaries: list[tuple[Holders, Holders, float]] = field(default_factory=list)
-    failed: bool = False
+
+    def __post_init__(self) -> None:
+        self.ticks = TickTracker(self.device.tick_seconds)
+        self.power = PowerIntegral(
+            self.holders, refresh=self.device.power_tick_seconds, averaging=self.device.averaging_seconds
+        )
+        self.sensor = False
+        self._ahead: list[Tick] = []
+        self._clean: deque[Stretch] = deque(maxlen=NEAREST)
+        self._slices: deque[Slice] = deque()
+        self._offset = 0.0
+        self._raw: float | None = None
+        self._trial: list[Tick] = []
+        self.integral_joules = 0.0
+        self._resumed = self.settled is not None
+        self._moved: float | None = None
+        self._hole_until: float | None = None
+        self._hole_seconds = 0.0
+        self._hole_bounds: dict[Holders, float] = {}
+        if self.device.fallback and self.device.source == self.device.fallback:
+            self.counting = False
+
+    def gone_on_with(self, device: Device) -> DeviceAccount:
+        """The account after a restart: its counter is read on where it is the same counter, its totals always."""
+        account = DeviceAccount(device, self.total_joules, self.gap_seconds)
+        if self.device.epoch == device.epoch and self.device.source == device.source:
+            account = DeviceAccount(
+                device, self.total_joules, self.gap_seconds, self.settled, self.holders_settled, self.boundaries,
+                steady=self.steady,
+            )  # fmt: skip
+        return account
+
+    # -- what others ask -----------------------------------------------------------------------------------
 
     @property
     def holders(self) -> Holders:
         """Who holds the device now; empty when nobody does."""
-        return self.spans[-1].holders
+        return self.boundaries[-1][1] if self.boundaries else self.holders_settled
 
-    def pending(self, holder: str) -> float:
-        """Joules sampled for a holder that the counter has not confirmed yet."""
-        return sum(s.sampled_joules / len(s.holders) for s in self.spans if holder in s.holders)
+    @property
+    def source(self) -> str:
+        """What its energy comes from now."""
+        return self.device.source if self.counting or not self.device.fallback else self.device.fallback
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a boundary waits for ticks or samples that come after it."""
+        return bool(self.boundaries) or self.power.waiting
 
     def references(self, holder: str) -> bool:
         """Whether energy may still be booked to this holder."""
-        return any(holder in span.holders for span in self.spans) or any(
-            holder in before or holder in after for before, after, _ in self.boundaries
+        return holder in self.holders_settled or any(holder in holders for _, holders in self.boundaries)
+
+    def pending(self, holder: str) -> float:
+        """Joules of a holder that are not booked yet, by the latest power: an estimate for summaries."""
+        start = self._booked_until()
+        if start is None or self.steady is None:
+            return 0.0
+        rate = self._latest_power()
+        cuts = [(start, self.holders_settled), *self.boundaries, (max(start, self.steady), ())]
+        spans = itertools.pairwise(cuts)
+        return sum(
+            rate * max(0.0, end - max(begin, start)) / len(holders)
+            for (begin, holders), (end, _) in spans
+            if holder in holders
         )
 
-    def change_holders(self, holders: Holders) -> None:
-        """Hand the device over at the instant of the latest reading."""
+    # -- what happens --------------------------------------------------------------------------------------
+
+    def change_holders(self, holders: Holders, at: float) -> None:
+        """Hand the device over at an instant, not before any earlier hand-over."""
         if holders == self.holders:
             return
-        self.boundaries.append((self.holders, holders, self.watts or 0.0))
-        self.spans.append(Span(holders))
-
-    def advance(self, steady: float, watts: float | None, *, sensor: bool) -> None:
-        """Move on to `steady` without settling: time and sampled joules go to the current holders."""
-        if self.steady is not None and steady > self.steady:
-            elapsed = steady - self.steady
-            span = self.spans[-1]
-            span.seconds += elapsed
-            if sensor and watts is not None and self.watts is not None and elapsed <= MAX_BRIDGE_SECONDS:
-                span.sampled_joules += (watts + self.watts) / 2 * elapsed
-            elif sensor or elapsed > MAX_BRIDGE_SECONDS:
-                self.failed = True
-        self.steady = steady if self.steady is None else max(steady, self.steady)
-        self.watts, self.sensor = watts, sensor
+        at = max([at, *(instant for instant, _ in self.boundaries[-1:])])
+        self.power.hand_over(at, holders)
+        start = self._booked_until()
+        if start is None:
+            self.holders_settled = holders
+        else:
+            self.boundaries.append((max(at, start), holders))
 
     def apply(self, reading: Reading) -> Settlement:
-        """Take one reading; returns what it settled. The caller books it and adds it to nothing else."""
-        first = self.steady is None
-        self.advance(reading.steady, reading.watts, sensor=reading.sensor)
-        if first:
-            self.counter_joules, self.settled_steady = reading.energy_joules, reading.steady
-            self.failed = False
-            return NOTHING
-        if reading.energy_joules is None:
-            return self._settle_sampled(reading)
-        return self._settle_counter(reading, reading.energy_joules)
+        """Take one reading; returns what it settled. Readings come in the order in which they were made."""
+        books, events = _Bookings(), list[str]()
+        gap = self._hole(reading.end, books)
+        if gap or self._hole_until is not None:
+            events.append("no_reading")
+        self._hole_until = None
+        self.steady = reading.steady if self.steady is None else max(reading.steady, self.steady)
+        if reading.watts is not None:
+            self.watts, self.sensor = reading.watts, reading.sensor
+        if reading.sensor and reading.watts is not None:
+            self._take(self.power.see(reading.steady, reading.watts), books)
+        if reading.energy_joules is not None:
+            gap += self._count(reading, self._unwrapped(reading.energy_joules), books, events)
+        elif self.counting and self._counter_given_up(reading):
+            self._fall_back(books, events, "counter_missing")
+        self._hole_bounds.clear()
+        self._hole_seconds = 0.0
+        return self._done(books, gap, events)
 
-    def _settle_sampled(self, reading: Reading) -> Settlement:
-        """Power mode: what was sampled is what is booked; a hole is a gap, never a guess."""
-        elapsed = self._elapsed(reading)
-        if self.failed:
-            return self._gap(reading, elapsed, "no_reading")
-        if elapsed <= 0:
-            return NOTHING
-        return self._settle(reading, sum(span.sampled_joules for span in self.spans))
+    def fail(self, at: float) -> Settlement:
+        """A reading failed: when that lasts it is a gap, and boundaries that still wait are decided."""
+        books = _Bookings()
+        gap = self._hole(at, books)
+        if gap and self.unsettled:
+            self._take(self.power.flush(), books)
+            self._settle(books, force=True)
+        return self._done(books, gap, [])
 
-    def _settle_counter(self, reading: Reading, energy: float) -> Settlement:
-        elapsed = self._elapsed(reading)
-        before = self.counter_joules
-        if before is None:
-            return self._gap(reading, elapsed, "counter_appeared")
-        gained = energy - before
+    def _hole(self, at: float, books: _Bookings) -> float:
+        """Seconds up to `at` that no reading covers and that were not counted yet; all they may hold is uncertain."""
+        if self.steady is None or at - self.steady <= MAX_BRIDGE_SECONDS:
+            return 0.0
+        seconds = at - max(self.steady, self._hole_until or self.steady)
+        self._hole_until = at
+        self._hole_seconds += seconds
+        if self.holders:
+            bound = (self.device.power_limit_watts or 0.0) * seconds
+            books.add(self.holders, bound=bound)
+            self._hole_bounds[self.holders] = self._hole_bounds.get(self.holders, 0.0) + bound
+        return seconds
+
+    def _close_hole(self, books: _Bookings) -> None:
+        """The counter knows what was drawn in the hole: what was bound for it is known after all."""
+        for holders, bound in self._hole_bounds.items():
+            books.add(holders, bound=-bound)
+        self._hole_bounds.clear()
+
+    # -- power ---------------------------------------------------------------------------------------------
+
+    def _take(self, slices: list[Slice], books: _Bookings) -> None:
+        """Book slices as integral, and as energy while power is what is booked; else keep them for a fall-back."""
+        for one in slices:
+            books.add(one.holders, integral=one.joules)
+            if self.counting:
+                self._slices.append(one)
+            else:
+                books.add(one.holders, one.joules, variance=one.variance)
+                self._pass_boundaries(one.end)
+        # A counter that stands still for seconds is judged within this; more is never needed.
+        while len(self._slices) > 4096:
+            self._slices.popleft()
+
+    def _fall_back(self, books: _Bookings, events: list[str], reason: str) -> None:
+        """From the last tick on, book power instead of the counter."""
+        self._take(self.power.flush(), books)
+        self._spend(books)
+        self.counting = False
+        self._trial = []
+        self.settled = None
+        self._ahead.clear()
+        self._clean.clear()
+        events.append(reason)
+
+    def _spend(self, books: _Bookings) -> float:
+        """Book the slices since the last tick as energy; returns the joules."""
+        since = self.settled.at if self.settled else -math.inf
+        total = 0.0
+        for one in self._slices:
+            part = one.after(since)
+            if part:
+                books.add(part.holders, part.joules, variance=part.variance)
+                total += part.joules
+        self._slices.clear()
+        self._pass_boundaries(self.power.until if self.power.until is not None else math.inf)
+        return total
+
+    def _pass_boundaries(self, until: float) -> None:
+        while self.boundaries and self.boundaries[0][0] <= until:
+            self.holders_settled = self.boundaries.pop(0)[1]
+
+    # -- counter -------------------------------------------------------------------------------------------
+
+    def _count(self, reading: Reading, energy: float, books: _Bookings, events: list[str]) -> float:
+        """Take a counter value; returns the seconds of a gap that it revealed."""
+        if not self.counting:
+            return self._try_counter(reading, energy, books, events)
+        last = self._ahead[-1] if self._ahead else self.settled
+        if last is None:
+            self._start_from(reading, energy)
+            return 0.0
+        fault = self._fault(reading, energy, last)
+        self._close_hole(books)
+        if fault:
+            events.append(fault)
+            return self._break(reading, energy, books)
+        self._moved = reading.steady if self._moved is None else self._moved
+        tick = self._seen(reading, energy)
+        if tick is None:
+            still = reading.steady - self._moved
+            frozen = still > max(_FROZEN_SECONDS, _FROZEN_TICKS * self.ticks.seconds)
+            if frozen and reading.sensor and (reading.watts or 0.0) > 0 and self.device.fallback:
+                self._fall_back(books, events, "counter_frozen")
+            return 0.0
+        self._moved = reading.steady
+        self._ahead.append(tick)
+        self._settle(books, force=False)
+        return 0.0
+
+    def _seen(self, reading: Reading, energy: float) -> Tick | None:
+        if self._resumed:
+            # The first look after a restart: when the counter ticked meanwhile is not known, but that it did is.
+            self._resumed = False
+            self.ticks.see(reading.begin, reading.end, energy)
+            assert self.settled is not None
+            behind, spread = self.ticks.lag(reading.steady)
+            at = max(self.settled.at, reading.steady - behind)
+            return Tick(at, spread, energy) if energy > self.settled.joules else None
+        return self.ticks.see(reading.begin, reading.end, energy)
+
+    def _fault(self, reading: Reading, energy: float, last: Tick) -> str:
+        if energy < last.joules - 1e-3:
+            return "counter_reset"
         limit = self.device.power_limit_watts
-        wrap = self.device.wrap_joules
-        # A wrap is certain only while the device cannot have drawn a whole range since the last look.
-        if gained < 0 and wrap and (limit is None or limit * elapsed < wrap):
-            gained += wrap
-        if gained < 0:
-            return self._gap(reading, elapsed, "counter_reset")
-        if limit is not None and gained > limit * (elapsed + 2 * (self.device.tick_seconds or 0.1)) + 1.0:
-            return self._gap(reading, elapsed, "absurd_delta")
-        if gained == 0:
-            return NOTHING
-        return self._settle(reading, gained)
+        elapsed = reading.end - last.at + 2 * self.ticks.seconds
+        if limit is not None and energy - last.joules > limit * elapsed + 1.0:
+            return "absurd_delta"
+        return ""
 
-    def _settle(self, reading: Reading, gained: float) -> Settlement:
-        elapsed = self._elapsed(reading)
-        gap = elapsed if self.failed else 0.0
-        uncertain = self._boundary_uncertainty(gained, elapsed)
-        shares = _shares(self.spans)
-        bookings: dict[str | None, list[float]] = {}
-        for span, share in zip(self.spans, shares, strict=True):
-            for holder in span.holders or (None,):
-                parts = len(span.holders) or 1
-                entry = bookings.setdefault(holder, [0.0, 0.0])
-                entry[0] += gained * share / parts
-                entry[1] += span.sampled_joules / parts
-        settled = [
-            Booking(holder, joules, sampled if self.sensor else None, uncertain.pop(holder, 0.0))
-            for holder, (joules, sampled) in bookings.items()
+    def _start_from(self, reading: Reading, energy: float, watts: float = 0.0) -> None:
+        """Begin to count at this reading: what the counter will show of the time before it is not counted again."""
+        self.ticks.see(reading.begin, reading.end, energy)
+        behind, spread = self.ticks.lag(reading.steady)
+        self.settled = Tick(reading.steady, spread, energy + watts * behind)
+        self._moved = reading.steady
+
+    def _break(self, reading: Reading, energy: float, books: _Bookings) -> float:
+        """The counter cannot be read on: sampled power fills in up to now, else nothing is booked and all is bound."""
+        assert self.settled is not None
+        self._resumed = False
+        begin = self.settled.at
+        self._settle(books, force=True)
+        self._take(self.power.flush(), books)
+        covered = self.power.until is not None and self._slices and self._slices[0].begin <= self.settled.at + 0.5
+        holders = {self.holders_settled, *(held for _, held in self.boundaries)}
+        if covered:
+            joules = self._spend(books)
+            for held in holders:
+                books.add(held, bound=0.1 * joules)
+        else:
+            limit = (self.device.power_limit_watts or 0.0) * (reading.steady - self.settled.at)
+            for held in holders:
+                if held:
+                    books.add(held, bound=limit)
+            self._pass_boundaries(math.inf)
+        self.ticks.restart()
+        self._ahead.clear()
+        self._clean.clear()
+        self._slices.clear()
+        self._start_from(reading, energy, (reading.watts or 0.0) if covered else 0.0)
+        return max(0.0, reading.steady - begin - self._hole_seconds)
+
+    def _try_counter(self, reading: Reading, energy: float, books: _Bookings, events: list[str]) -> float:
+        """While power is booked: trust the counter again once it has moved believably for some ticks."""
+        if self.device.source == self.device.fallback:
+            return 0.0
+        if self._trial and energy < self._trial[-1].joules:
+            self._trial = []
+            self.ticks.restart()
+        tick = self.ticks.see(reading.begin, reading.end, energy)
+        if tick is None or not reading.watts or self.power.waiting:
+            return 0.0
+        self._trial.append(tick)
+        if len(self._trial) < _TRUSTED_TICKS + 1:
+            return 0.0
+        trial = Stretch(self._trial[1], self._trial[-1])
+        self._trial = self._trial[1:]
+        rate = trial.joules / trial.seconds
+        if not 0.5 * reading.watts < rate < 2 * reading.watts:
+            return 0.0
+        self._take(self.power.flush(), books)
+        self.counting = True
+        self._trial = []
+        behind, spread = self.ticks.lag(reading.steady)
+        self.settled = Tick(reading.steady, spread, energy + rate * behind)
+        self._moved = reading.steady
+        books.add(self.holders_settled, variance=(rate * spread) ** 2)
+        events.append("counter_back")
+        return 0.0
+
+    def _counter_given_up(self, reading: Reading) -> bool:
+        """Whether the counter has been missing for long enough to go on without it."""
+        if not (reading.sensor and reading.watts is not None and self.device.fallback):
+            return False
+        if self.settled is None:
+            return True
+        return reading.steady - (self._moved or self.settled.at) > 0.5
+
+    # -- settling ------------------------------------------------------------------------------------------
+
+    def _settle(self, books: _Bookings, *, force: bool) -> None:
+        """Book up to the last tick whose boundaries can be decided."""
+        # A tick that may lie on either side of a boundary tells nothing that the next one does not tell better.
+        doubtful = [
+            tick
+            for tick in self._ahead[:-1]
+            if any(abs(tick.at - at) < 2 * tick.spread and tick.spread > 0.0005 for at, _ in self.boundaries)
         ]
-        settled += [Booking(holder, uncertainty_joules=joules) for holder, joules in uncertain.items()]
-        self._restart(reading)
-        total = sum(booking.joules for booking in settled)
-        self.total_joules += total
+        self._ahead = [tick for tick in self._ahead if tick not in doubtful]
+        while self._ahead and self.settled is not None:
+            tick = self._ahead[0]
+            inside = [boundary for boundary in self.boundaries if boundary[0] <= tick.at]
+            if not inside:
+                stretch = Stretch(self.settled, tick)
+                books.add(self.holders_settled, stretch.joules)
+                if stretch.seconds < MAX_BRIDGE_SECONDS:
+                    self._clean.appendleft(stretch)
+            elif force or self._decided(inside):
+                self._split(tick, inside, books)
+            else:
+                break
+            self.settled = tick
+            self._ahead.pop(0)
+        if self.settled is not None:
+            while self._slices and self._slices[0].end <= self.settled.at:
+                self._slices.popleft()
+
+    def _clean_after(self, boundaries: int) -> list[Stretch]:
+        """The stretches after the first tick ahead that lie wholly before the next boundary."""
+        until = self.boundaries[boundaries][0] if boundaries < len(self.boundaries) else math.inf
+        ticks = [tick for tick in self._ahead if tick.at <= until]
+        return [Stretch(a, b) for a, b in itertools.pairwise(ticks) if b.at - a.at < MAX_BRIDGE_SECONDS]
+
+    def _decided(self, inside: list[tuple[float, Holders]]) -> bool:
+        """Whether nothing more will be learnt of the power on the far side soon."""
+        if len(self._clean_after(len(inside))) >= _TELLING_TICKS:
+            return True
+        latest = self._ahead[-1].at
+        if len(inside) < len(self.boundaries) and latest >= self.boundaries[len(inside)][0]:
+            return True
+        return latest - inside[-1][0] > _SETTLE_SECONDS
+
+    def _split(self, tick: Tick, inside: list[tuple[float, Holders]], books: _Bookings) -> None:
+        assert self.settled is not None
+        varied = self.power.variations
+        before, after = power_of(list(self._clean), varied[0]), power_of(self._clean_after(len(inside)), varied[1])
+        unseen = tick.at - self.settled.at > MAX_BRIDGE_SECONDS
+        if unseen:
+            # Over seconds that nobody saw, power may have been anything.
+            before, after = _doubtful(before), _doubtful(after)
+        parts = split(self.settled, tick, [at for at, _ in inside], before, after)
+        held = [self.holders_settled, *(holders for _, holders in inside)]
+        for holders, part in zip(held, parts, strict=True):
+            self._book_part(holders, part, tick.joules - self.settled.joules if unseen else 0.0, books)
+        self.holders_settled = inside[-1][1]
+        self.boundaries = self.boundaries[len(inside) :]
+        self._clean.clear()
+
+    def _book_part(self, holders: Holders, part: Part, unseen_joules: float, books: _Bookings) -> None:
+        if unseen_joules:
+            books.add(holders, part.joules, bound=unseen_joules)
+        else:
+            books.add(holders, part.joules, variance=part.variance)
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _booked_until(self) -> float | None:
+        return self.settled.at if self.counting and self.settled else (None if self.counting else self.power.until)
+
+    def _latest_power(self) -> float:
+        if self.sensor and self.watts is not None:
+            return self.watts
+        power = power_of(list(self._clean))
+        return power.watts if power else (self.watts or 0.0)
+
+    def _unwrapped(self, raw: float) -> float:
+        """A counter that starts again at 0 after its range goes on instead, where that is certain."""
+        wrap, limit = self.device.wrap_joules, self.device.power_limit_watts
+        if self._raw is None and self.settled is not None:
+            self._raw, self._offset = self.settled.joules % wrap if wrap else self.settled.joules, 0.0
+            if wrap:
+                self._offset = self.settled.joules - self._raw
+        if wrap and self._raw is not None and raw < self._raw:
+            elapsed = 0.0 if self.steady is None or self.settled is None else self.steady - self.settled.at
+            if limit is None or limit * elapsed < wrap:
+                self._offset += wrap
+        self._raw = raw
+        return raw + self._offset
+
+    def _done(self, books: _Bookings, gap: float, events: list[str]) -> Settlement:
+        settlement = Settlement(books.done(), gap, tuple(events))
+        self.total_joules += settlement.joules
+        self.integral_joules += sum(booking.integral_joules for booking in settlement.bookings)
         self.gap_seconds += gap
-        return Settlement(total, tuple(settled), gap, "no_reading" if gap else "")
-
-    def _boundary_uncertainty(self, gained: float, elapsed: float) -> dict[str | None, float]:
-        """At most power x tick can have fallen on the wrong side of a boundary, or all that was gained in a hole."""
-        bounds: dict[str | None, float] = {}
-        tick = self.device.tick_seconds or 0.0
-        mean = gained / elapsed if elapsed > 0 else 0.0
-        unseen = self.failed or elapsed > 3 * tick + 0.5
-        for before, after, watts in self.boundaries:
-            bound = gained if unseen else max(watts, self.watts or 0.0, mean) * tick
-            for holder in {*before, *after}:
-                bounds[holder] = bounds.get(holder, 0.0) + bound
-        return bounds
-
-    def _gap(self, reading: Reading, elapsed: float, reason: str) -> Settlement:
-        """Book nothing for a stretch that cannot be known, and say how much it could have been at most."""
-        limit = self.device.power_limit_watts or 0.0
-        bookings = tuple(
-            Booking(holder, uncertainty_joules=limit * span.seconds) for span in self.spans for holder in span.holders
-        )
-        self._restart(reading)
-        self.gap_seconds += elapsed
-        return Settlement(0.0, bookings, elapsed, reason)
-
-    def _restart(self, reading: Reading) -> None:
-        self.counter_joules, self.settled_steady = reading.energy_joules, reading.steady
-        self.spans, self.boundaries, self.failed = [Span(self.holders)], [], False
-
-    def _elapsed(self, reading: Reading) -> float:
-        return reading.steady - (self.settled_steady if self.settled_steady is not None else reading.steady)
+        return settlement
 
 
-def _shares(spans: list[Span]) -> list[float]:
-    """Each span's part of what the counter gained, adding up to 1: by sampled energy, else by time."""
-    for weights in ([s.sampled_joules for s in spans], [s.seconds for s in spans]):
-        total = sum(weights)
-        if total > 0 and (len(spans) == 1 or all(w > 0 or s.seconds == 0 for w, s in zip(weights, spans, strict=True))):
-            return [weight / total for weight in weights]
-    return [0.0] * (len(spans) - 1) + [1.0]
+def _doubtful(power: Power | None) -> Power | None:
+    return Power(power.watts, max(power.deviation, 0.5 * power.watts)) if power else None

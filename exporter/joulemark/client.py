@@ -24,6 +24,7 @@ from typing import Any
 
 from .errors import ClientError
 from .names import check_benchmark, check_phase, check_run, check_stage, check_token_kind
+from .visible_devices import VARIABLE, DeviceNames, Devices
 
 DEFAULT_URL = "http://127.0.0.1:9871"
 LEASE_SECONDS = 60.0
@@ -135,12 +136,12 @@ class _Worker(threading.Thread):
 class Stage:
     """One stage of a run, open between `__enter__` and `__exit__`; a stage inside a stage suspends the outer one."""
 
-    def __init__(self, run: Run, stage: str, phase: str, devices: list[str] | None, share: bool) -> None:
+    def __init__(self, run: Run, stage: str, phase: str, devices: Devices | None, share: bool) -> None:
         self.name = check_stage(stage)
         self.phase = check_phase(phase)
         self.summary: dict[str, Any] | None = None
         self._run = run
-        self._devices = devices
+        self._devices, self._visible = devices, os.environ.get(VARIABLE)
         self._share = share
         self._id: str | None = None
         self._tokens: dict[str, int] = {}
@@ -162,6 +163,8 @@ class Stage:
     def __enter__(self) -> Stage:
         worker = self._run._worker
         nested = bool(worker.stages)
+        if nested and self._devices is None:  # It works where the stage around it does.
+            self._devices = worker.stages[-1]._devices
         worker.stages.append(self)
         worker.submit(lambda: self._begin(nested))
         return self
@@ -179,7 +182,7 @@ class Stage:
             "run": self._run.name,
             "stage": self.name,
             "phase": self.phase,
-            "devices": self._devices,
+            "devices": self._run._names.resolve(self._devices, self._visible),
             "ttl_seconds": LEASE_SECONDS,
             "share": self._share,
             "nest": nested,
@@ -223,6 +226,7 @@ class Run:
         self.name = check_run(name)
         url = url or os.environ.get("JOULEMARK_URL") or DEFAULT_URL
         self._transport = Transport(url, os.environ.get("JOULEMARK_TOKEN"))
+        self._names = DeviceNames(lambda: self._transport.call("GET", "/devices"), strict=strict)
         self._worker = _Worker(self._transport, strict)
         self._worker.start()
         atexit.register(self.close)
@@ -233,8 +237,13 @@ class Run:
         body = {key: value for key, value in facts.items() if value is not None}
         self._worker.submit(lambda: self._transport.call("PUT", f"/runs/{self.name}", body))
 
-    def stage(self, stage: str, *, phase: str = "", devices: list[str] | None = None, share: bool = False) -> Stage:
-        """A stage to enter: `with run.stage("teacher", phase="logit_caching") as stage:`."""
+    def stage(self, stage: str, *, phase: str = "", devices: Devices | None = None, share: bool = False) -> Stage:
+        """A stage to enter: `with run.stage("teacher", phase="logit_caching") as stage:`.
+
+        `devices` are exporter names ("gpu0", "cpu0"), GPU UUIDs, CUDA ordinals (0, "cuda:0"), or "cuda" for all GPUs
+        that CUDA_VISIBLE_DEVICES shows. Left out it means all devices; but where that shows only some of the GPUs,
+        these alone: the CPU is then not held unless named, e.g. `devices=["cuda", "cpu0"]`.
+        """
         return Stage(self, stage, phase, devices, share)
 
     def score(self, benchmark: str, score: float, *, reference: float | None = None, n: int | None = None) -> None:

@@ -59,7 +59,7 @@ def samples(snapshot: Snapshot, version: str) -> Iterator[Sample]:
 
 def _device(view: DeviceView) -> Iterator[Sample]:
     device, name = view.device, view.device.name
-    yield "joulemark_device_info", (name, device.key, device.model, device.source, device.driver), 1.0
+    yield "joulemark_device_info", (name, device.key, device.model, view.source, device.driver), 1.0
     for key in view.holders:
         if view.watts is not None:
             yield "joulemark_power_watts", (name, *key), view.watts / len(view.holders)
@@ -73,6 +73,7 @@ def _device(view: DeviceView) -> Iterator[Sample]:
         ("joulemark_gpu_utilization_ratio", vitals.utilization_ratio),
         ("joulemark_gpu_memory_used_bytes", vitals.memory_used_bytes),
         ("joulemark_gpu_temperature_celsius", vitals.temperature_celsius),
+        ("joulemark_gpu_power_limit_watts", vitals.power_limit_watts),
         ("joulemark_gpu_sm_clock_hertz", vitals.sm_clock_hertz),
     ):
         if value is not None:
@@ -91,8 +92,9 @@ def _health(view: DeviceView) -> Iterator[Sample]:
     yield "joulemark_read_gap_seconds_total", (name,), view.gap_seconds
     if health.last_read_at is not None:
         yield "joulemark_last_read_timestamp_seconds", (name,), health.last_read_at
-    if view.device.tick_seconds is not None:
-        yield "joulemark_counter_tick_seconds", (name,), view.device.tick_seconds
+    yield "joulemark_counter_tick_seconds", (name,), view.tick_seconds
+    if view.disagreement_ratio is not None:
+        yield "joulemark_estimator_disagreement_ratio", (name,), view.disagreement_ratio
 
 
 def _series(view: SeriesView) -> Iterator[Sample]:

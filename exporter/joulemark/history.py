@@ -21,11 +21,7 @@ def window_summary(window: Window, accounts: Mapping[str, DeviceAccount]) -> Rec
 
     `settled` is false while the counter has yet to confirm the last tick; its sampled joules are then included.
     """
-    pending = {
-        key: accounts[key].pending(window.id) if accounts[key].counter_joules is not None else 0.0
-        for key in window.devices
-        if key in accounts
-    }
+    pending = {key: accounts[key].pending(window.id) for key in window.devices if key in accounts}
     joules = {key: value + pending.get(key, 0.0) for key, value in window.totals.joules.items()}
     names = {key: account.device.name for key, account in accounts.items()}
     total = sum(joules.values())

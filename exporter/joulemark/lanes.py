@@ -21,6 +21,10 @@ class Lanes:
         """Make a device known; what holds it stays."""
         self._stacks.setdefault(device, {})
 
+    def close(self, device: str) -> None:
+        """Forget a device."""
+        self._stacks.pop(device, None)
+
     def push(self, device: str, run: str, window: str) -> None:
         """Put a window on top of its run's stack."""
         self._stacks[device].setdefault(run, []).append(window)

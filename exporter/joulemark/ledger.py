@@ -45,23 +45,27 @@ class Ledger:
 
     def attach(self, device: Device) -> DeviceAccount:
         """Make a device known, or go on with its account when its hardware counter can be read on."""
-        account = self.state.accounts.get(device.key)
-        if account is None or account.device.epoch != device.epoch or account.device.source != device.source:
-            account = DeviceAccount(
-                device,
-                total_joules=account.total_joules if account else 0.0,
-                gap_seconds=account.gap_seconds if account else 0.0,
-            )
-        account.device = device
+        known = self.state.accounts.get(device.key)
+        account = DeviceAccount(device)
+        if known is not None:
+            account = known.gone_on_with(device)
         self.state.accounts[device.key] = account
+        everywhere = [x for x in self._open_windows() if known is None and set(self._lanes) <= set(x.devices)]
+        for window in everywhere if list(self._lanes) else []:
+            # Who holds every device there is holds one that comes later too.
+            window.devices.append(device.key)
+            self._touch(window)
         self._lanes.open(device.key)
         self._series(UNCLAIMED).joules.setdefault(device.key, 0.0)
         for window in sorted(self._open_windows(), key=lambda window: window.started_at):
             if device.key in window.devices:
                 self._lanes.push(device.key, window.key.run, window.id)
-        account.spans[-1].holders = self._holders(device.key)
         self.dirty_series.add(UNCLAIMED)
         return account
+
+    def detach(self, device: Device) -> None:
+        """A device is no longer read; what it used stays."""
+        self._lanes.close(device.key)
 
     def resume(self, steady: float, wall: float) -> None:
         """After a start: close what ended while nobody looked, and let the rest run on.
@@ -80,15 +84,21 @@ class Ledger:
 
     def apply(self, device: Device, reading: Reading, wall: float) -> Settlement:
         """Book one reading of one device; leases that ended before it are closed first, at their own instant."""
-        self.expire(reading.steady, wall)
+        self.expire(reading.end, wall)
         account = self.state.accounts[device.key]
         settlement = account.apply(reading)
-        for booking in settlement.bookings:
-            self._book(device.key, booking.holder, booking.joules, booking.integral_joules, booking.uncertainty_joules)
+        self._book_all(account, settlement)
         if reading.watts is not None:
             for holder in account.holders:
                 self._note_peak(holder)
-        self._forget_settled()
+        return settlement
+
+    def fail(self, device: Device, steady: float, wall: float) -> Settlement:
+        """A reading of a device failed at this instant."""
+        self.expire(steady, wall)
+        account = self.state.accounts[device.key]
+        settlement = account.fail(steady)
+        self._book_all(account, settlement)
         return settlement
 
     def expire(self, steady: float, wall: float) -> list[Window]:
@@ -99,9 +109,6 @@ class Ledger:
             if not window.is_open:
                 continue
             until = window.lease_until or steady
-            for key in window.devices:
-                account = self.state.accounts[key]
-                account.advance(max(until, account.steady or until), account.watts, sensor=account.sensor)
             self._close(window, w.EXPIRED, wall - (steady - until), until)
             self.state.windows_expired += 1
         return late
@@ -255,7 +262,7 @@ class Ledger:
     def _hand_over(self, devices: Sequence[str], steady: float) -> None:
         for device in devices:
             if device in self._lanes:
-                self.state.accounts[device].change_holders(self._holders(device))
+                self.state.accounts[device].change_holders(self._holders(device), steady)
         running = {holder for device in self._lanes for holder in self._holders(device)}
         for window in self._open_windows():
             if window.id in running:
@@ -272,14 +279,17 @@ class Ledger:
             self.state.windows[holder].shared = True
         return holders
 
-    def _book(self, device: str, holder: str | None, joules: float, integral: float | None, bound: float) -> None:
-        window = self.state.windows.get(holder) if holder else None
-        key = window.key if window else UNCLAIMED
-        self._series(key).book(device, joules, integral, bound)
-        self.dirty_series.add(key)
-        if window:
-            window.totals.book(device, joules, integral, bound)
-            self.dirty_windows.add(window.id)
+    def _book_all(self, account: DeviceAccount, settlement: Settlement) -> None:
+        for booking in settlement.bookings:
+            window = self.state.windows.get(booking.holder) if booking.holder else None
+            key = window.key if window else UNCLAIMED
+            self._series(key).book(account.device.key, booking, sensor=account.sensor)
+            self.dirty_series.add(key)
+            if window:
+                window.totals.book(account.device.key, booking, sensor=account.sensor)
+                self.dirty_windows.add(window.id)
+        if settlement.bookings:
+            self._forget_settled()
 
     def _note_peak(self, holder: str) -> None:
         window = self.state.windows[holder]

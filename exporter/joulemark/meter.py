@@ -2,79 +2,104 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from . import history
 from .clock import Clock
-from .errors import InvalidField, ReadFailed, UnknownName
-from .ledger import RETIRED, UNCLAIMED, Ledger
+from .errors import InvalidField, UnknownName
+from .fleet import HUNG_SECONDS, PATIENCE_SECONDS, Fleet
+from .ledger import RETIRED, Ledger
 from .names import check_benchmark, check_run
-from .snapshot import DeviceHealth, DeviceView, RunView, SeriesView, Snapshot
-from .sources.base import Device, Source, Vitals
+from .snapshot import DeviceView, RunView, SeriesView, Snapshot
+from .sources.base import Source
 from .state import StageRequest
 from .store import Store
 from .windows import SeriesKey, Totals, Window
 
-log = logging.getLogger(__name__)
-
 Result = TypeVar("Result")
-COMMIT_SECONDS = 1.0
 
 
 class Meter:
-    """Owns sources, ledger and store; every public method may be called from any thread."""
+    """Owns fleet, ledger and store; every public method may be called from any thread.
 
-    def __init__(self, sources: Sequence[Source], state_dir: Path, clock: Clock, *, keep_runs: int = 20) -> None:
-        self._sources = {device.key: source for source in sources for device in source.devices}
-        self._devices = [device for source in sources for device in source.devices]
-        self._all_sources = tuple(sources)
+    With `threads` readings are made by threads of their own, and something must call `sample` regularly. Without,
+    every reading is made in the caller's thread.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], state_dir: Path, clock: Clock, *, keep_runs: int = 20, threads: bool = False
+    ) -> None:
         self._clock = clock
         self._keep_runs = keep_runs
         self._store = Store(state_dir)
-        modelled = any(device.modelled for device in self._devices)
+        modelled = any(device.modelled for source in sources for device in source.devices)
         state = self._store.load(keep_runs, clock.boot())
         self.ledger = Ledger(state, origin="modelled" if modelled else "measured", recall=self._store.recall)
-        self._health = {device.key: DeviceHealth() for device in self._devices}
         self._lock = threading.RLock()
+        self.fleet = Fleet(self.ledger, self._lock, clock, threads=threads)
+        self._transition_made = threading.Event()
         self._commit_seconds = 0.0
-        for device in self._devices:
-            self.ledger.attach(device)
+        for source in sources:
+            self.fleet.take(source)
         self.ledger.resume(clock.steady(), clock.wall())
-        self.sample()
+        self.sample(patience=HUNG_SECONDS)
         self.commit()
 
     # -- readings ------------------------------------------------------------------------------------------
 
-    def sample(self) -> None:
-        """Read every device once and book what it gained."""
+    def sample(self, patience: float = PATIENCE_SECONDS) -> None:
+        """Read every device once and book what it gained; waits for slow devices only so long."""
+        self.fleet.sample(patience=patience)
+
+    def add_source(self, source: Source) -> None:
+        """Take up a source that came later."""
         with self._lock:
-            for device in self._devices:
-                self._read(device)
-            self.ledger.expire(self._clock.steady(), self._clock.wall())
+            self.fleet.take_late(source)
+            self.ledger.resume(self._clock.steady(), self._clock.wall())
+
+    def recover(self) -> None:
+        """Try to get failing devices back; may wait for a driver."""
+        if self.fleet.recover():
+            with self._lock:
+                self.ledger.resume(self._clock.steady(), self._clock.wall())
+
+    @property
+    def sources(self) -> set[str]:
+        """The names of the sources that are read."""
+        return {device.source for device in self.fleet.devices}
+
+    def wait_for_transition(self, seconds: float) -> bool:
+        """Wait so long at most; true when a transition wants a reading at once."""
+        woken = self._transition_made.wait(max(0.0, min(seconds, 1.0)))
+        self._transition_made.clear()
+        return woken
+
+    def wake(self) -> None:
+        """End a `wait_for_transition`."""
+        self._transition_made.set()
 
     def commit(self) -> None:
         """Make all that is booked durable."""
         with self._lock:
             began = time.perf_counter()
-            self.ledger.count_seconds(self._clock.steady())
+            steady = self._clock.steady()
+            self.ledger.count_seconds(steady)
+            self.fleet.note_agreement(steady)
             self._store.save(self.ledger, self._clock.boot())
             self._commit_seconds = time.perf_counter() - began
             self.ledger.forget_runs(self._keep_runs)
 
     def close(self) -> None:
         """Read and commit a last time and release everything; open windows stay open for the next start."""
+        self.sample()
         with self._lock:
-            self.sample()
             self.commit()
             self._store.close()
-            for source in self._all_sources:
-                source.close()
+        self.fleet.close()
 
     # -- transitions ---------------------------------------------------------------------------------------
 
@@ -99,8 +124,8 @@ class Meter:
 
     def active(self) -> list[dict[str, object]]:
         """Summaries of the open windows, after a fresh reading."""
+        self.sample()
         with self._lock:
-            self.sample()
             self.ledger.count_seconds(self._clock.steady())
             return [self.summary(window) for window in self.ledger.active()]
 
@@ -132,15 +157,15 @@ class Meter:
 
     def runs(self) -> list[dict[str, object]]:
         """The runs, newest first, without their stages."""
+        self.sample()
         with self._lock:
-            self.sample()
             self.commit()
             return history.list_runs(self._store.connection)
 
     def run_record(self, name: str) -> dict[str, object]:
         """Full accounting of one run, after a fresh reading."""
+        self.sample()
         with self._lock:
-            self.sample()
             self.commit()
             record = history.run_record(self._store.connection, name)
         if record is None:
@@ -151,16 +176,16 @@ class Meter:
 
     def snapshot(self) -> Snapshot:
         """A fresh, committed, immutable picture: what a scrape saw can never be lost again."""
+        self.sample()
         with self._lock:
-            self.sample()
             self.commit()
             state = self.ledger.state
             names = {key: account.device.name for key, account in state.accounts.items()}
             # An account whose hardware is gone keeps its joules under its old name.
             retired = Totals(joules={key: float(joules) for key, joules in state.retired.items()})
-            gone = [account for key, account in state.accounts.items() if key not in self._health]
+            gone = [account for key, account in state.accounts.items() if key not in self.fleet]
             return Snapshot(
-                devices=tuple(self._view(device) for device in self._devices),
+                devices=tuple(self.fleet.views()),
                 gone_joules=_by_name({a.device.key: a.total_joules for a in gone}, names),
                 series=tuple(
                     _series_view(key, totals, names)
@@ -182,9 +207,9 @@ class Meter:
 
     def devices(self) -> list[DeviceView]:
         """The devices with their latest readings, after a fresh one."""
+        self.sample()
         with self._lock:
-            self.sample()
-            return [self._view(device) for device in self._devices]
+            return list(self.fleet.views())
 
     def summary(self, window: Window) -> dict[str, object]:
         """The summary of a window; joules that the counter has not confirmed yet are estimated and bounded."""
@@ -193,9 +218,12 @@ class Meter:
     # -- inside --------------------------------------------------------------------------------------------
 
     def _transition(self, change: Callable[[float, float], Result]) -> Result:
-        with self._lock:
+        """Make a change at this instant; the reading that it triggers is not waited for, nor a device that hangs."""
+        if not self.fleet.threads:
             self.sample()
+        with self._lock:
             result = change(self._clock.steady(), self._clock.wall())
+            self._transition_made.set()
             self.commit()
             return result
 
@@ -205,68 +233,6 @@ class Meter:
             raise UnknownName(f"no window {window_id!r}", field="id", remedy="GET /api/v1/stage lists the open windows")
         self.ledger.state.windows.setdefault(window.id, window)
         return self.ledger.state.windows[window.id]
-
-    def _read(self, device: Device) -> None:
-        health = self._health[device.key]
-        began = time.perf_counter()
-        try:
-            reading = self._sources[device.key].read(device)
-        except ReadFailed as error:
-            if health.up or not health.errors:
-                log.warning("device=%s reading failed reason=%s detail=%s", device.name, error.reason, error)
-            errors = {**health.errors, error.reason: health.errors.get(error.reason, 0) + 1}
-            self._health[device.key] = replace(health, up=False, errors=errors)
-            self.ledger.state.accounts[device.key].failed = True
-            return
-        settlement = self.ledger.apply(device, reading, self._clock.wall())
-        if settlement.gap_reason and settlement.gap_seconds > 0:
-            log.warning(
-                "device=%s gap_seconds=%.3f reason=%s", device.name, settlement.gap_seconds, settlement.gap_reason
-            )
-        self._health[device.key] = replace(
-            health,
-            up=True,
-            reads=health.reads + 1,
-            duration_seconds=time.perf_counter() - began,
-            last_read_at=self._clock.wall(),
-        )
-
-    def _view(self, device: Device) -> DeviceView:
-        account = self.ledger.state.accounts[device.key]
-        windows = self.ledger.state.windows
-        vitals: Vitals | None = self._sources[device.key].vitals(device)
-        holders: tuple[SeriesKey, ...] = tuple(windows[x].key for x in account.holders) or (UNCLAIMED,)
-        health = self._health[device.key]
-        watts = account.watts if health.up else None
-        return DeviceView(device, account.total_joules, account.gap_seconds, watts, holders, health, vitals)
-
-
-class Sampler(threading.Thread):
-    """Samples at a fixed interval and commits once a second, until stopped."""
-
-    def __init__(self, meter: Meter, interval: float) -> None:
-        super().__init__(name="joulemark-sampler", daemon=True)
-        self._meter = meter
-        self._interval = interval
-        self._stopped = threading.Event()
-
-    def run(self) -> None:
-        committed = due = time.monotonic()
-        while not self._stopped.wait(max(0.0, due - time.monotonic())):
-            due = max(due + self._interval, time.monotonic())
-            try:
-                self._meter.sample()
-                if time.monotonic() - committed >= COMMIT_SECONDS:
-                    self._meter.commit()
-                    committed = time.monotonic()
-            except Exception:
-                # A failed round must not end the metering: the next one books what this one missed.
-                log.exception("sampling round failed; going on")
-
-    def stop(self) -> None:
-        """Stop and wait for the round in progress."""
-        self._stopped.set()
-        self.join()
 
 
 def _series_view(key: SeriesKey, totals: Totals, names: Mapping[str, str]) -> SeriesView:

@@ -41,7 +41,8 @@ TABLE = (
     Metric(
         "joulemark_energy_uncertainty_joules",
         "gauge",
-        "Bound in joules of what counter ticks at stage boundaries and gaps may have put on the wrong side.",
+        "Bound y of x ± y J: three standard deviations of what boundaries and sampling leave unknown, and all that may "
+        "be missing in gaps. The sensor's own accuracy is not in it.",
         _STAGE,
     ),
     Metric("joulemark_stage_seconds_total", "counter", "Time in which the stage held a device, in seconds.", _STAGE),
@@ -87,6 +88,7 @@ TABLE = (
     Metric("joulemark_gpu_utilization_ratio", "gauge", "Share of time with a kernel running, 0 to 1.", ("device",)),
     Metric("joulemark_gpu_memory_used_bytes", "gauge", "Memory in use on the GPU in bytes.", ("device",)),
     Metric("joulemark_gpu_temperature_celsius", "gauge", "GPU temperature in degrees Celsius.", ("device",)),
+    Metric("joulemark_gpu_power_limit_watts", "gauge", "Enforced power limit of the GPU in watts.", ("device",)),
     Metric("joulemark_gpu_sm_clock_hertz", "gauge", "Clock of the streaming multiprocessors in hertz.", ("device",)),
     Metric(
         "joulemark_gpu_throttle_active", "gauge", "1 while the GPU is throttled for the reason.", ("device", "reason")
@@ -102,7 +104,13 @@ TABLE = (
     Metric(
         "joulemark_counter_tick_seconds",
         "gauge",
-        "Time between refreshes of the energy counter in seconds.",
+        "Time between refreshes of the energy counter in seconds, measured on this device.",
+        ("device",),
+    ),
+    Metric(
+        "joulemark_estimator_disagreement_ratio",
+        "gauge",
+        "|integrated power / energy counter - 1| of the device over the last minute; absent where it has only one.",
         ("device",),
     ),
     Metric("joulemark_windows_expired_total", "counter", "Windows closed because their lease ended."),

@@ -13,9 +13,10 @@ import uvicorn
 from .api import create_app
 from .clock import SystemClock
 from .errors import SettingsError
-from .meter import Meter, Sampler
+from .meter import Meter
+from .sampler import Recovery, Sampler
 from .settings import Settings
-from .sources.select import select_sources
+from .sources.select import late_sources, select_sources
 
 log = logging.getLogger(__name__)
 
@@ -32,17 +33,21 @@ def serve(settings: Settings) -> None:
     listener = _bind(*settings.host_and_port)
     clock = SystemClock()
     with listener:
-        meter = Meter(select_sources(settings, clock), settings.state_dir, clock, keep_runs=settings.keep_runs)
-        sampler = Sampler(meter, settings.sample_interval)
+        sources = select_sources(settings, clock)
+        meter = Meter(sources, settings.state_dir, clock, keep_runs=settings.keep_runs, threads=True)
+        sampler = Sampler(meter, clock, settings.sample_interval)
+        recovery = Recovery(meter, lambda: late_sources(settings, clock, meter.sources))
         try:
             _log_devices(meter)
             log.info("listening=http://%s:%d state_dir=%s", *listener.getsockname()[:2], settings.state_dir)
             sampler.start()
+            recovery.start()
             config = uvicorn.Config(
                 create_app(meter), log_level="warning", access_log=False, timeout_graceful_shutdown=3
             )
             uvicorn.Server(config).run(sockets=[listener])
         finally:
+            recovery.stop()
             if sampler.is_alive():
                 sampler.stop()
             meter.close()

@@ -23,9 +23,15 @@ class DeviceHealth:
 
 @dataclass(frozen=True)
 class DeviceView:
-    """A device, its total in joules, who holds it, its latest power in watts and its health."""
+    """A device, its total in joules, who holds it, its latest power in watts and its health.
+
+    `source` is where its energy comes from now, `tick_seconds` the measured refresh of its counter.
+    """
 
     device: Device
+    source: str
+    tick_seconds: float
+    disagreement_ratio: float | None
     joules: float
     gap_seconds: float
     watts: float | None

@@ -16,17 +16,20 @@ from .errors import LedgerError
 from .ledger import Ledger
 from .sources.base import Device
 from .state import Run, State
+from .ticks import Tick
 from .windows import OPEN_STATES, SeriesKey, Totals, Window
 
 FILE_NAME = "ledger.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# What brings a file of one version to the next.
+_MIGRATIONS = {1: "ALTER TABLE device ADD COLUMN unsettled TEXT NOT NULL DEFAULT '{}';"}
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE device (
     key TEXT PRIMARY KEY, name TEXT NOT NULL, source TEXT NOT NULL, model TEXT NOT NULL, driver TEXT NOT NULL,
     epoch TEXT NOT NULL, modelled INTEGER NOT NULL, joules REAL NOT NULL, gap_seconds REAL NOT NULL,
-    counter_joules REAL, settled_steady REAL);
+    counter_joules REAL, settled_steady REAL, unsettled TEXT NOT NULL DEFAULT '{}');
 CREATE TABLE run (
     run TEXT PRIMARY KEY, created_at REAL NOT NULL, last_active_at REAL NOT NULL, origin TEXT NOT NULL,
     declared TEXT NOT NULL);
@@ -139,11 +142,20 @@ class Store:
             if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
                 self._db.executescript(_SCHEMA)
                 self._db.execute("INSERT INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
-            check_schema(self._db, self.path)
+            self._migrate()
+            check_schema(self._db, self.path, oldest=SCHEMA_VERSION)
         except sqlite3.DatabaseError as error:
             raise LedgerError(
                 f"{self.path} is not a usable ledger ({error}): move it away to start a new one"
             ) from error
+
+    def _migrate(self) -> None:
+        """Bring an older file to this version, all or nothing."""
+        for version in range(_version(self._db), SCHEMA_VERSION):
+            if version in _MIGRATIONS:
+                with self._transaction() as db:
+                    db.execute(_MIGRATIONS[version])
+                    db.execute("UPDATE meta SET value = ? WHERE key = 'schema_version'", (str(version + 1),))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -161,21 +173,17 @@ class Store:
                 name=row["name"], key=row["key"], source=row["source"], model=row["model"],
                 driver=row["driver"], epoch=row["epoch"], modelled=bool(row["modelled"]),
             )  # fmt: skip
-            account = DeviceAccount(device, row["joules"], row["gap_seconds"])
-            account.counter_joules, account.settled_steady = row["counter_joules"], row["settled_steady"]
-            account.steady = row["settled_steady"]
-            yield row["key"], account
+            yield row["key"], _account(device, row)
 
     def _series(self, run: str) -> dict[SeriesKey, Totals]:
         rows = self._db.execute("SELECT * FROM series WHERE run = ?", (run,))
         return {SeriesKey(r["run"], r["stage"], r["phase"]): totals_from(r["totals"]) for r in rows}
 
 
-def check_schema(db: sqlite3.Connection, path: Path) -> None:
-    """Raise LedgerError unless the file is of this version."""
-    row = db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-    version = int(row[0]) if row else 0
-    if version != SCHEMA_VERSION:
+def check_schema(db: sqlite3.Connection, path: Path, oldest: int = 1) -> None:
+    """Raise LedgerError unless the file is of a version that can be read."""
+    version = _version(db)
+    if not oldest <= version <= SCHEMA_VERSION:
         raise LedgerError(
             f"{path} has schema version {version}, this joulemark reads {SCHEMA_VERSION}: "
             "use the joulemark that wrote it, or another --state-dir"
@@ -196,11 +204,14 @@ def open_for_reading(folder: Path) -> sqlite3.Connection:
 
 
 def totals_from(text: str) -> Totals:
-    """Totals as stored."""
-    return Totals(**json.loads(text))
+    """Totals as stored; those of schema version 1 knew a bound alone."""
+    fields = json.loads(text)
+    if "uncertainty_joules" in fields:
+        fields["bound_joules"] = fields.pop("uncertainty_joules")
+    return Totals(**fields)
 
 
-_INSERT_DEVICE = "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_DEVICE = "INSERT OR REPLACE INTO device VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_RUN = "INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?)"
 _INSERT_WINDOW = "INSERT OR REPLACE INTO window VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT_SERIES = (
@@ -236,11 +247,34 @@ def _totals_text(totals: Totals) -> str:
     return json.dumps(vars(totals))
 
 
+def _version(db: sqlite3.Connection) -> int:
+    row = db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    return int(row[0]) if row else 0
+
+
 def _device_row(account: DeviceAccount) -> tuple[Any, ...]:
-    d = account.device
+    d, settled = account.device, account.settled
+    unsettled = {
+        "spread": settled.spread if settled else None,
+        "holders": account.holders_settled,
+        "boundaries": account.boundaries,
+        "seen": account.steady,
+    }
     return (
-        d.key, d.name, d.source, d.model, d.driver, d.epoch, d.modelled, account.total_joules,
-        account.gap_seconds, account.counter_joules, account.settled_steady,
+        d.key, d.name, d.source, d.model, d.driver, d.epoch, d.modelled, account.total_joules, account.gap_seconds,
+        settled.joules if settled else None, settled.at if settled else None, json.dumps(unsettled),
+    )  # fmt: skip
+
+
+def _account(device: Device, row: sqlite3.Row) -> DeviceAccount:
+    unsettled = json.loads(row["unsettled"])
+    settled = None
+    if row["counter_joules"] is not None:
+        settled = Tick(row["settled_steady"], unsettled.get("spread") or 0.0, row["counter_joules"])
+    return DeviceAccount(
+        device, row["joules"], row["gap_seconds"], settled, tuple(unsettled.get("holders", ())),
+        [(at, tuple(holders)) for at, holders in unsettled.get("boundaries", ())],
+        steady=unsettled.get("seen", row["settled_steady"]),
     )  # fmt: skip
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from .attribution import Booking
 
 ACTIVE, SUSPENDED = "active", "suspended"
 ENDED, REPLACED, EXPIRED = "ended", "replaced", "expired"
@@ -20,21 +23,31 @@ class SeriesKey(NamedTuple):
 
 @dataclass
 class Totals:
-    """Energy of a window or a series: joules by device key, seconds, tokens by kind."""
+    """Energy of a window or a series: joules by device key, seconds, tokens by kind.
+
+    `variance` (joules squared) is what errors of either sign leave unknown, `bound_joules` what may be missing.
+    """
 
     joules: dict[str, float] = field(default_factory=dict)
     integral_joules: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
-    uncertainty_joules: float = 0.0
+    variance: float = 0.0
+    bound_joules: float = 0.0
     peak_watts: float = 0.0
     tokens: dict[str, int] = field(default_factory=dict)
 
-    def book(self, device: str, joules: float, integral: float | None, uncertainty: float) -> None:
-        """Add energy of one device."""
-        self.joules[device] = self.joules.get(device, 0.0) + joules
-        if integral is not None:
-            self.integral_joules[device] = self.integral_joules.get(device, 0.0) + integral
-        self.uncertainty_joules += uncertainty
+    @property
+    def uncertainty_joules(self) -> float:
+        """The bound y of `x ± y J`: three standard deviations and all that may be missing, in joules."""
+        return 3.0 * math.sqrt(max(0.0, self.variance)) + max(0.0, self.bound_joules)
+
+    def book(self, device: str, booking: Booking, *, sensor: bool) -> None:
+        """Add energy of one device; `sensor` says that it has a second estimator."""
+        self.joules[device] = self.joules.get(device, 0.0) + booking.joules
+        if sensor:
+            self.integral_joules[device] = self.integral_joules.get(device, 0.0) + booking.integral_joules
+        self.variance += booking.variance
+        self.bound_joules += booking.bound_joules
 
 
 @dataclass

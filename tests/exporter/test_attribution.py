@@ -50,7 +50,7 @@ class Bench:
     def read(self) -> None:
         for device in self.source.devices:
             if device.name in self.lost:
-                self.ledger.state.accounts[device.key].failed = True
+                self.ledger.fail(device, self.clock.steady(), self.clock.wall())
                 continue
             seen = self.source.read(device)
             assert seen.energy_joules is not None

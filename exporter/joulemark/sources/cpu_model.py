@@ -58,8 +58,8 @@ class CpuModelSource:
     def devices(self) -> tuple[Device, ...]:
         return (self._device,)
 
-    def read(self, device: Device) -> Reading:
-        del device
+    def read(self, device: Device, *, power: bool = True) -> Reading:
+        del device, power
         now = self._clock.steady()
         busy = self._busy_seconds()
         energy = self._idle * now + (self._tdp - self._idle) * busy / self._threads
@@ -77,6 +77,9 @@ class CpuModelSource:
     def vitals(self, device: Device) -> Vitals | None:
         del device
         return None
+
+    def recover(self, failing: frozenset[str]) -> None:
+        del failing
 
     def close(self) -> None:
         return None

@@ -1,7 +1,9 @@
-"""NVIDIA GPUs through NVML: the energy counter first, instantaneous power beside it."""
+"""NVIDIA GPUs through NVML: the energy counter first, the power gauge beside it."""
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import Any
 
 import pynvml
@@ -10,16 +12,17 @@ from ..clock import Clock
 from ..errors import ReadFailed, SourceUnavailable
 from .base import Device, Reading, Vitals
 
+log = logging.getLogger(__name__)
+
 COUNTER = "nvml_counter"
 POWER = "nvml_power"
-_FI_POWER_INSTANT = pynvml.NVML_FI_DEV_POWER_INSTANT
-# The GPU alone; on Grace Hopper scope 1 would be the whole module, CPU included.
-_SCOPE_GPU = 0
-# The slowest refresh seen on real cards; nothing smaller may be assumed before the card has been measured.
-_TICK_SECONDS = 0.1
+_SCOPES = {"gpu": pynvml.NVML_POWER_SCOPE_GPU, "module": pynvml.NVML_POWER_SCOPE_MODULE}
 _DEFAULT_LIMIT_WATTS = 2000.0
-# Board power may pass its limit for moments; ten per cent more than that is still physics.
+# Board power may pass its limit for moments; half as much more is still physics.
 _LIMIT_HEADROOM = 1.5
+# From Ampere on nvmlDeviceGetPowerUsage averages over a second, but on GA100 it does not (NVML's documentation).
+_AVERAGING_SECONDS = 1.0
+_GA100 = ("A100", "A30", "A800", "PG506")
 
 _THROTTLE_REASONS = {
     "sw_power_cap": 0x4,
@@ -31,103 +34,164 @@ _THROTTLE_REASONS = {
 
 
 class NvmlSource:
-    """All GPUs of this machine; `use_counter=False` integrates power even where a counter exists."""
+    """All GPUs of this machine; `use_counter=False` integrates power even where a counter exists.
+
+    A GPU that was seen once stays a device; while it is lost its readings fail.
+    """
 
     def __init__(self, clock: Clock, *, use_counter: bool = True) -> None:
         self._clock = clock
-        try:
-            pynvml.nvmlInit()
-            self._handles = _handles()
-        except pynvml.NVMLError as error:
-            raise SourceUnavailable(f"NVML: {error}. {_remedy(error)}") from error
-        if not self._handles:
+        self._use_counter = use_counter
+        self._handles: dict[str, Any] = {}
+        self._devices: dict[str, Device] = {}
+        self._gauges: dict[str, int | None] = {}
+        self._lock = threading.Lock()
+        self._open_library()
+        if not self._devices:
+            pynvml.nvmlShutdown()
             raise SourceUnavailable("NVML works but shows no GPU: check the container's device request")
-        self._instant: dict[str, bool] = {}
-        self._devices = tuple(self._describe(index, use_counter) for index in sorted(self._handles))
-        self._by_key = {device.key: self._handles[index] for index, device in enumerate(self._devices)}
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        return self._devices
+        return tuple(self._devices.values())
 
-    def read(self, device: Device) -> Reading:
-        handle = self._by_key[device.key]
-        try:
-            energy = None
-            if device.source == COUNTER:
+    def read(self, device: Device, *, power: bool = True) -> Reading:
+        handle = self._handles.get(device.key)
+        if handle is None:
+            raise ReadFailed("gpu_is_lost", f"NVML does not show {device.key} any more")
+        energy, failed = None, ""
+        called = self._clock.steady()
+        if device.source == COUNTER:
+            try:
                 energy = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
-            now = self._clock.steady()
-            watts = self._watts(device, handle)
-            # A counter without a power reading beside it is still a whole reading.
-            return Reading(now, energy, watts, sensor=watts is not None or device.source == POWER)
+            except pynvml.NVMLError as error:
+                failed = _reason(error)
+        answered = self._clock.steady()
+        if not power and energy is not None:
+            return Reading(answered, energy, None, called=called, answered=answered)
+        try:
+            watts = _gauge_watts(handle, self._gauges[device.key])
         except pynvml.NVMLError as error:
-            raise ReadFailed(_reason(error), str(error)) from error
+            if energy is None:
+                raise ReadFailed(failed or _reason(error), f"{device.key}: {error}") from error
+            # A counter without a power reading beside it is still a whole reading.
+            return Reading(answered, energy, None, called=called, answered=answered, failed=_reason(error))
+        at = (answered + self._clock.steady()) / 2
+        return Reading(at, energy, watts, sensor=True, called=called, answered=answered, failed=failed)
 
     def vitals(self, device: Device) -> Vitals | None:
-        handle = self._by_key[device.key]
+        handle = self._handles.get(device.key)
+        if handle is None:
+            return None
         reasons = _optional(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
         use = _optional(pynvml.nvmlDeviceGetUtilizationRates, handle)
         memory = _optional(pynvml.nvmlDeviceGetMemoryInfo, handle)
         clock = _optional(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM)
         celsius = _optional(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
+        limit = _optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
         return Vitals(
             utilization_ratio=None if use is None else use.gpu / 100,
             memory_used_bytes=None if memory is None else float(memory.used),
             temperature_celsius=None if celsius is None else float(celsius),
             sm_clock_hertz=None if clock is None else clock * 1e6,
+            power_limit_watts=None if limit is None else limit / 1e3,
             throttle_reasons={}
             if reasons is None
             else {name: bool(reasons & bit) for name, bit in _THROTTLE_REASONS.items()},
         )
 
+    def recover(self, failing: frozenset[str]) -> None:
+        """Take lost GPUs' handles anew; when no GPU answers at all, load the library's state anew."""
+        with self._lock:
+            if failing and failing >= set(self._devices):
+                while _optional(pynvml.nvmlShutdown, default=True) is None:
+                    pass  # The library counts its users: the driver is let go with the last one.
+                try:
+                    self._open_library()
+                except SourceUnavailable as why:
+                    log.debug("source=nvml recovered=false reason=%s", why)
+            elif failing:
+                self._find_gpus()
+
     def close(self) -> None:
         _optional(pynvml.nvmlShutdown)
 
-    def _describe(self, index: int, use_counter: bool) -> Device:
-        handle = self._handles[index]
-        key = _text(pynvml.nvmlDeviceGetUUID(handle))
+    def _open_library(self) -> None:
+        try:
+            pynvml.nvmlInit()
+            self._find_gpus()
+        except pynvml.NVMLError as error:
+            raise SourceUnavailable(f"NVML: {error}. {_remedy(error)}") from error
+
+    def _find_gpus(self) -> None:
+        """Take the handle of every GPU that answers; those that do not are left for later."""
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            try:
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                key = _text(pynvml.nvmlDeviceGetUUID(handle))
+                if key not in self._devices:
+                    self._devices[key] = self._describe(index, key, handle)
+                self._handles[key] = handle
+            except pynvml.NVMLError as error:
+                log.warning("gpu_index=%d not usable now: %s", index, error)
+
+    def _describe(self, index: int, key: str, handle: Any) -> Device:
         limit = _optional(pynvml.nvmlDeviceGetPowerManagementLimit, handle)
-        counted = use_counter and _optional(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle) is not None
-        self._instant[key] = _instant_watts(handle) is not None
+        counted = self._use_counter and _optional(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle) is not None
+        model = _text(pynvml.nvmlDeviceGetName(handle))
+        scope = self._gauges[key] = _scope(handle)
+        mig = _optional(pynvml.nvmlDeviceGetMigMode, handle)
+        averaged = scope is None and _averages(handle, model)
         return Device(
             name=f"gpu{index}",
             key=key,
             source=COUNTER if counted else POWER,
-            model=_text(pynvml.nvmlDeviceGetName(handle)),
+            model=f"{model} (whole module, CPU included)" if scope == pynvml.NVML_POWER_SCOPE_MODULE else model,
             driver=_text(pynvml.nvmlSystemGetDriverVersion()),
             epoch=self._clock.boot(),
             power_limit_watts=limit / 1e3 * _LIMIT_HEADROOM if limit else _DEFAULT_LIMIT_WATTS,
-            tick_seconds=_TICK_SECONDS,
+            averaging_seconds=_AVERAGING_SECONDS if averaged else 0.0,
+            fallback=POWER,
+            mig=bool(mig and mig[0]),
         )
 
-    def _watts(self, device: Device, handle: Any) -> float | None:
-        if self._instant[device.key]:
-            return _instant_watts(handle)
-        milliwatts = _optional(pynvml.nvmlDeviceGetPowerUsage, handle)
-        if milliwatts is None and device.source == POWER:
-            raise ReadFailed("power_not_readable", "nvmlDeviceGetPowerUsage failed")
-        return None if milliwatts is None else milliwatts / 1e3
+
+def _scope(handle: Any) -> int | None:
+    """The scope of the instantaneous power field that fits the counter; None where there is no such field.
+
+    On Grace Hopper the counter and one scope of the field cover the whole module, CPU included. Counter and gauge
+    must mean the same thing, so where a module scope exists it is taken.
+    """
+    for scope in (pynvml.NVML_POWER_SCOPE_MODULE, pynvml.NVML_POWER_SCOPE_GPU):
+        if _optional(_gauge_watts, handle, scope) is not None:
+            return int(scope)
+    return None
 
 
-def _handles() -> dict[int, Any]:
-    return {i: pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())}
+def _gauge_watts(handle: Any, scope: int | None) -> float:
+    """Power in watts: the instantaneous field in a scope, or the call that may average."""
+    if scope is None:
+        return float(pynvml.nvmlDeviceGetPowerUsage(handle)) / 1e3
+    value = pynvml.nvmlDeviceGetFieldValues(handle, [(pynvml.NVML_FI_DEV_POWER_INSTANT, scope)])[0]
+    if value.nvmlReturn != pynvml.NVML_SUCCESS:
+        raise pynvml.NVMLError(value.nvmlReturn)
+    return float(value.value.uiVal) / 1e3
 
 
-def _instant_watts(handle: Any) -> float | None:
-    """Instantaneous power of the GPU alone in watts, None where the driver has no such field."""
-    fields = [(_FI_POWER_INSTANT, _SCOPE_GPU)]
-    values = _optional(pynvml.nvmlDeviceGetFieldValues, handle, fields)
-    if values is None or values[0].nvmlReturn != pynvml.NVML_SUCCESS:
-        return None
-    return float(values[0].value.uiVal) / 1e3
+def _averages(handle: Any, model: str) -> bool:
+    """Whether nvmlDeviceGetPowerUsage of this GPU is an average over a second."""
+    architecture = _optional(pynvml.nvmlDeviceGetArchitecture, handle)
+    if architecture is None or architecture < pynvml.NVML_DEVICE_ARCH_AMPERE:
+        return False
+    return not any(name in model for name in _GA100)
 
 
-def _optional(call: Any, *args: Any) -> Any:
-    """The call's answer, or None where this GPU or driver has none to give."""
+def _optional(call: Any, *args: Any, default: Any = None) -> Any:
+    """The call's answer, or `default` where this GPU or driver has none to give."""
     try:
         return call(*args)
     except pynvml.NVMLError:
-        return None
+        return default
 
 
 def _text(value: str | bytes) -> str:

@@ -73,7 +73,6 @@ class ReplaySource:
                 model="scripted trace",
                 epoch=epoch or f"{clock.boot()}:{self._start}",
                 power_limit_watts=10 * max(watts for _, watts in trace.steps) + 1,
-                tick_seconds=tick_seconds or None,
                 modelled=True,
             )
             for name, trace in self._traces.items()
@@ -83,7 +82,8 @@ class ReplaySource:
     def devices(self) -> tuple[Device, ...]:
         return self._devices
 
-    def read(self, device: Device) -> Reading:
+    def read(self, device: Device, *, power: bool = True) -> Reading:
+        del power
         now = self._clock.steady()
         elapsed = now - self._start
         trace = self._traces[device.name]
@@ -93,6 +93,9 @@ class ReplaySource:
     def vitals(self, device: Device) -> Vitals | None:
         del device
         return None
+
+    def recover(self, failing: frozenset[str]) -> None:
+        del failing
 
     def close(self) -> None:
         return None

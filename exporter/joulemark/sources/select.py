@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from ..clock import Clock
 from ..errors import SourceUnavailable
@@ -15,6 +15,9 @@ from .cpu_model import CpuModelSource
 
 log = logging.getLogger(__name__)
 
+# What `auto` takes where it is there, in this order.
+MEASURABLE = (nvml.COUNTER, rapl.NAME)
+
 
 def select_sources(settings: Settings, clock: Clock) -> list[Source]:
     """Build what `settings.source` asks for; raises SourceUnavailable with cause and remedy.
@@ -24,15 +27,25 @@ def select_sources(settings: Settings, clock: Clock) -> list[Source]:
     builders = _builders(settings, clock)
     if settings.source != "auto":
         return [builders[settings.source]()]
+    return _available(builders, MEASURABLE, logging.INFO) or [builders[CPU_MODEL]()]
+
+
+def late_sources(settings: Settings, clock: Clock, present: Iterable[str]) -> list[Source]:
+    """What `auto` would take now and did not find before; `present` names the sources that are there."""
+    if settings.source != "auto":
+        return []
+    taken = {nvml.COUNTER if name == nvml.POWER else name for name in present}
+    return _available(_builders(settings, clock), [name for name in MEASURABLE if name not in taken], logging.DEBUG)
+
+
+def _available(builders: Mapping[str, Callable[[], Source]], names: Iterable[str], level: int) -> list[Source]:
     found: list[Source] = []
-    for name in (nvml.COUNTER, rapl.NAME):
+    for name in names:
         try:
             found.append(builders[name]())
         except SourceUnavailable as why:
-            log.info("source=%s available=false reason=%s", name, why)
-    if found:
-        return found
-    return [builders[CPU_MODEL]()]
+            log.log(level, "source=%s available=false reason=%s", name, why)
+    return found
 
 
 def _builders(settings: Settings, clock: Clock) -> dict[str, Callable[[], Source]]:

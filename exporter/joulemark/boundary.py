@@ -1,0 +1,125 @@
+"""Splits what a counter gained across stage boundaries: by the power on each side, weighted by how well it is known.
+
+Of a stretch between two ticks the total is exact, its parts are not. Each part j has an expected energy m_j (power of
+its stage times its time) and a variance v_j (how much that power varies, how well the ticks are placed). The least
+squares answer under the one constraint that the parts add up to the total E is
+
+    e_j = m_j + (E - sum m) v_j / sum v        with variance        v_j (1 - v_j / sum v)
+
+so that next to a stage of steady power nearly all that is unknown goes to the other side. That is the posterior mean
+of independent Gaussians given their sum.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .ticks import Tick
+
+# How many stretches next to a boundary tell its power.
+NEAREST = 4
+# No power is taken as steadier than this: a load that happened to look even may not be inside one tick.
+_LEAST_VARIATION = 0.02
+# A single stretch tells a power but not how much it varies.
+_LONE_VARIATION = 0.15
+# Inside a tick power varies more than the means of whole ticks do.
+_WITHIN = 2.5
+# How well the instant is known at which a stage's power really changed.
+_INSTANT_SECONDS = 0.0003
+_MICROJOULES = 1e-6
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What the counter gained from one tick to a later one."""
+
+    begin: Tick
+    end: Tick
+
+    @property
+    def joules(self) -> float:
+        """Energy gained in joules."""
+        return self.end.joules - self.begin.joules
+
+    @property
+    def seconds(self) -> float:
+        """Time between the two ticks in seconds."""
+        return max(1e-6, self.end.at - self.begin.at)
+
+
+@dataclass(frozen=True)
+class Power:
+    """A power in watts with the standard deviation of it over a stretch."""
+
+    watts: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one part of a split got in joules, with its variance in joules squared."""
+
+    joules: float
+    variance: float
+
+
+def power_of(stretches: Sequence[Stretch], varied: float = 0.0) -> Power | None:
+    """The power of a stage from its stretches, nearest to the boundary first; None without any.
+
+    `varied` is the standard deviation in watts that a gauge saw from sample to sample, if there is one.
+    """
+    near = stretches[:NEAREST]
+    if not near:
+        return None
+    seconds = sum(stretch.seconds for stretch in near)
+    watts = sum(stretch.joules for stretch in near) / seconds
+    first, last = near[0], near[-1]
+    # The ticks between cancel out: only the outermost two count.
+    ends = (
+        (first.begin.spread, last.end.spread)
+        if first.begin.at < last.begin.at
+        else (last.begin.spread, first.end.spread)
+    )
+    timing = watts * math.hypot(*ends) / seconds
+    if len(near) == 1:
+        varies = _LONE_VARIATION * watts
+    else:
+        means = [stretch.joules / stretch.seconds for stretch in near]
+        varies = _WITHIN * math.sqrt(sum((mean - watts) ** 2 for mean in means) / (len(means) - 1))
+    return Power(watts, math.hypot(max(varies, varied), timing, _LEAST_VARIATION * watts))
+
+
+def split(begin: Tick, end: Tick, cuts: Sequence[float], before: Power | None, after: Power | None) -> list[Part]:
+    """Split what the counter gained between two ticks at the instants `cuts`; one part more than cuts.
+
+    `before` and `after` are the powers of the stages around; what is between two cuts is not known beforehand.
+    The parts are 0 or more and add up to the gain.
+    """
+    gained = end.joules - begin.joules
+    instants = [begin.at, *(min(max(cut, begin.at), end.at) for cut in cuts), end.at]
+    seconds = [b - a for a, b in itertools.pairwise(instants)]
+    unknown = _unknown(gained, sum(seconds), before, after)
+    powers = [before or unknown, *[unknown] * (len(cuts) - 1), after or unknown]
+    expected = [power.watts * time for power, time in zip(powers, seconds, strict=True)]
+    variances = [(power.deviation * time) ** 2 + _MICROJOULES**2 for power, time in zip(powers, seconds, strict=True)]
+    most = max(power.watts for power in powers)
+    variances[0] += most**2 * (begin.spread**2 + _INSTANT_SECONDS**2)
+    variances[-1] += most**2 * (end.spread**2 + _INSTANT_SECONDS**2)
+    whole = sum(variances)
+    missing = gained - sum(expected)
+    parts = [max(0.0, m + missing * v / whole) for m, v in zip(expected, variances, strict=True)]
+    scale = gained / sum(parts) if sum(parts) > 0 else 0.0
+    parts = [part * scale for part in parts]
+    # Float rounding must not make a joule: the largest part takes what is left.
+    largest = parts.index(max(parts))
+    parts[largest] += gained - sum(parts)
+    return [Part(e, min(v * (1 - v / whole), gained**2)) for e, v in zip(parts, variances, strict=True)]
+
+
+def _unknown(gained: float, seconds: float, before: Power | None, after: Power | None) -> Power:
+    mean = gained / seconds if seconds > 0 else 0.0
+    known = [power.watts for power in (before, after) if power] or [mean]
+    return Power(sum(known) / len(known), max(*known, mean))

@@ -1,0 +1,165 @@
+"""Sampled power integrated: the second estimator, and the first where there is no counter.
+
+Between two samples of one stage power is taken as linear. Across a stage boundary it is not: power changes when the
+stage does, but a gauge shows that only at its next refresh (an averaged gauge only when the average holds nothing of
+the old stage). So the power before is held up to the boundary, and the first sample that tells of the new stage is
+held back to it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+# Samples further apart than this are not bridged: what happened between them is not known.
+MAX_BRIDGE_SECONDS = 2.0
+
+Holders = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Energy of one stretch under one set of holders, its variance in joules squared."""
+
+    begin: float
+    end: float
+    holders: Holders
+    joules: float
+    variance: float
+
+    def after(self, instant: float) -> Slice | None:
+        """The part of it after an instant, None where there is none."""
+        if self.end <= instant:
+            return None
+        if self.begin >= instant:
+            return self
+        part = (self.end - instant) / (self.end - self.begin)
+        return Slice(instant, self.end, self.holders, self.joules * part, self.variance * part)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    at: float
+    watts: float
+
+
+class PowerIntegral:
+    """Integrates the samples of one gauge.
+
+    `refresh` is the time between refreshes of the gauge, `averaging` the length over which it averages, in seconds.
+    """
+
+    def __init__(self, holders: Holders = (), *, refresh: float = 0.1, averaging: float = 0.0) -> None:
+        self.refresh = refresh
+        self.averaging = averaging
+        self._holders = holders
+        self._last: _Sample | None = None
+        self._ahead: deque[_Sample] = deque()
+        self._boundaries: deque[tuple[float, Holders]] = deque()
+        # Mean square of the steps between samples, of the stage before the latest boundary and of this one.
+        self._step_square_before = self._step_square = 0.0
+        self._steps = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a boundary waits for a sample that tells of the stage after it."""
+        return bool(self._boundaries) and self._last is not None
+
+    @property
+    def until(self) -> float | None:
+        """Up to when power is integrated; None before the first sample and after a hole."""
+        return self._last.at if self._last else None
+
+    @property
+    def variations(self) -> tuple[float, float]:
+        """How much power varied in the stage before and in this one: standard deviations in watts."""
+        return math.sqrt(self._step_square_before / 2), math.sqrt(self._step_square / 2)
+
+    def hand_over(self, at: float, holders: Holders) -> None:
+        """From an instant on, the device is held by others; not before any earlier boundary."""
+        if self._last is None:
+            self._holders = holders
+        else:
+            self._boundaries.append((max(at, self._last.at), holders))
+
+    def lose(self) -> list[Slice]:
+        """Samples were missed: book what is known, and do not bridge the hole."""
+        slices = self.flush()
+        self._last = None
+        return slices
+
+    def see(self, at: float, watts: float) -> list[Slice]:
+        """Take a sample; returns the slices that are known now."""
+        newest = self._ahead[-1] if self._ahead else self._last
+        slices: list[Slice] = []
+        if newest is not None and at - newest.at > MAX_BRIDGE_SECONDS:
+            slices = self.lose()
+        if newest is None or self._last is None:
+            self._last = _Sample(at, watts)
+            return slices
+        if at <= newest.at:
+            return slices
+        self._ahead.append(_Sample(at, watts))
+        return slices + self._advance(force=False)
+
+    def flush(self) -> list[Slice]:
+        """Book up to the newest sample, with boundaries that still waited for a sample decided by what is known."""
+        slices = self._advance(force=True)
+        while self._boundaries:
+            self._holders = self._boundaries.popleft()[1]
+        return slices
+
+    def _advance(self, *, force: bool) -> list[Slice]:
+        slices: list[Slice] = []
+        while self._ahead and self._last is not None:
+            if not self._boundaries or self._boundaries[0][0] > self._ahead[0].at:
+                slices.append(self._between(self._last, self._ahead.popleft()))
+                continue
+            found = self._across(self._last, force=force)
+            if found is None:
+                break
+            slices += found
+        return [one for one in slices if one.end > one.begin]
+
+    def _between(self, a: _Sample, b: _Sample) -> Slice:
+        self._last = b
+        seconds, step = b.at - a.at, b.watts - a.watts
+        self._steps += 1
+        self._step_square += max(0.05, 1 / self._steps) * (step * step - self._step_square)
+        # A step somewhere between two samples: even chances for its instant.
+        return Slice(a.at, b.at, self._holders, (a.watts + b.watts) / 2 * seconds, (step * seconds) ** 2 / 12)
+
+    def _across(self, a: _Sample, *, force: bool) -> list[Slice] | None:
+        """The two slices around the first boundary; None while no sample tells of the stage after it."""
+        boundary, holders = self._boundaries[0]
+        ends = self._boundaries[1][0] if len(self._boundaries) > 1 else math.inf
+        telling = next((s for s in self._ahead if self._tells(s, boundary, a) and s.at <= ends), None)
+        newest = self._ahead[-1]
+        if telling is None and newest.at < ends and not force:
+            return None
+        stop = telling.at if telling else min(newest.at, ends)
+        inside = [s for s in self._ahead if s.at <= stop]
+        after = (telling or (inside[-1] if inside else a)).watts
+        self._boundaries.popleft()
+        before_slice = Slice(
+            a.at, boundary, self._holders, a.watts * (boundary - a.at), self._doubt(a.watts, boundary - a.at)
+        )
+        doubt = self._doubt(after, stop - boundary) if telling else (max(after, a.watts) * (stop - boundary)) ** 2
+        after_slice = Slice(boundary, stop, holders, after * (stop - boundary), doubt)
+        self._step_square_before, self._step_square, self._steps = self._step_square, 0.0, 0
+        self._holders, self._last = holders, _Sample(max(stop, boundary), after)
+        while self._ahead and self._ahead[0].at <= stop:
+            self._ahead.popleft()
+        return [before_slice, after_slice]
+
+    def _tells(self, sample: _Sample, boundary: float, before: _Sample) -> bool:
+        """Whether a sample was surely refreshed after the boundary."""
+        if sample.at >= boundary + self.refresh + self.averaging:
+            return True
+        shown = next((s.watts for s in self._ahead if s.at >= boundary), before.watts)
+        return not self.averaging and sample.at > boundary and sample.watts != shown
+
+    def _doubt(self, watts: float, seconds: float) -> float:
+        """Variance of a power held for so long, in joules squared."""
+        return (self._step_square + (0.02 * watts) ** 2) * seconds**2 + (0.0003 * watts) ** 2
