@@ -112,6 +112,9 @@ class DeviceAccount:
         self.integral_joules = 0.0
         self._resumed = self.settled is not None
         self._moved: float | None = None
+        # When the latest reading was made, and whether it failed.
+        self.looked: float | None = None
+        self.failing = False
         self._hole_until: float | None = None
         self._hole_seconds = 0.0
         self._hole_bounds: dict[Holders, float] = {}
@@ -180,6 +183,7 @@ class DeviceAccount:
     def apply(self, reading: Reading) -> Settlement:
         """Take one reading; returns what it settled. Readings come in the order in which they were made."""
         books, events = _Bookings(), list[str]()
+        self.looked, self.failing = reading.end, False
         gap = self._hole(reading.end, books)
         if gap or self._hole_until is not None:
             events.append("no_reading")
@@ -200,6 +204,7 @@ class DeviceAccount:
     def fail(self, at: float) -> Settlement:
         """A reading failed: when that lasts it is a gap, and boundaries that still wait are decided."""
         books = _Bookings()
+        self.looked, self.failing = at, True
         gap = self._hole(at, books)
         if gap and self.unsettled:
             self._take(self.power.flush(), books)

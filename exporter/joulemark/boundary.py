@@ -106,8 +106,10 @@ def split(begin: Tick, end: Tick, cuts: Sequence[float], before: Power | None, a
     expected = [power.watts * time for power, time in zip(powers, seconds, strict=True)]
     variances = [(power.deviation * time) ** 2 + _MICROJOULES**2 for power, time in zip(powers, seconds, strict=True)]
     most = max(power.watts for power in powers)
-    variances[0] += most**2 * (begin.spread**2 + _INSTANT_SECONDS**2)
-    variances[-1] += most**2 * (end.spread**2 + _INSTANT_SECONDS**2)
+    for index, tick, cut in ((0, begin, instants[1]), (-1, end, instants[-2])):
+        # A tick this close to the cut may lie on the far side of it, where power is another.
+        watts = most if abs(tick.at - cut) < 2 * tick.spread else powers[index].watts
+        variances[index] += (watts * tick.spread) ** 2 + (most * _INSTANT_SECONDS) ** 2
     whole = sum(variances)
     missing = gained - sum(expected)
     parts = [max(0.0, m + missing * v / whole) for m, v in zip(expected, variances, strict=True)]

@@ -59,20 +59,20 @@ class Fleet:
         with self._lock:
             self._ledger.expire(self._clock.steady(), self._clock.wall())
 
-    def next_reading(self, now: float) -> float:
+    def next_reading(self) -> float:
         """When the next reading beside the regular ones is due: infinity when those will do."""
         with self._lock:
-            due = (next_reading(self._ledger.state.accounts[device.key], now) for device in self.devices)
+            due = (next_reading(self._ledger.state.accounts[device.key]) for device in self.devices)
             return min((instant for instant in due if instant is not None), default=math.inf)
 
-    def look_closely(self, due: float) -> None:
-        """Read the devices whose next reading was due by now: counters alone, gauges where power is booked."""
+    def look_closely(self, now: float) -> None:
+        """Read the devices whose next reading is due: counters alone, gauges where power is what is booked."""
         looks = []
         with self._lock:
             for device in self.devices:
                 account = self._ledger.state.accounts[device.key]
-                instant = next_reading(account, due - 2 * COALESCE_SECONDS)
-                if instant is not None and instant <= due + COALESCE_SECONDS:
+                instant = next_reading(account)
+                if instant is not None and instant <= now + COALESCE_SECONDS:
                     looks.append(Look(device, self._read_by[device.key], power=not account.counting))
         self._reader.read(looks, PATIENCE_SECONDS)
 

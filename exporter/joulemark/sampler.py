@@ -32,7 +32,7 @@ class Sampler(threading.Thread):
         regular = committed = self._clock.steady()
         while not self._stopped:
             try:
-                wanted = self._meter.fleet.next_reading(self._clock.steady())
+                wanted = self._meter.fleet.next_reading()
                 woken = self._meter.wait_for_transition(min(regular, wanted) - self._clock.steady())
                 now = self._clock.steady()
                 if woken or now >= regular:
@@ -40,7 +40,7 @@ class Sampler(threading.Thread):
                     if now >= regular:
                         regular = max(regular + self._interval, now)
                 elif now >= wanted:
-                    self._meter.fleet.look_closely(wanted)
+                    self._meter.fleet.look_closely(now)
                 if now - committed >= COMMIT_SECONDS:
                     self._meter.commit()
                     committed = now

@@ -11,25 +11,27 @@ GAUGE_STEP = 0.01
 _EVEN = 0.02
 
 
-def next_reading(account: DeviceAccount, now: float) -> float | None:
-    """The instant of the next reading beside the regular ones; None when those will do."""
-    ticks = account.ticks
+def next_reading(account: DeviceAccount) -> float | None:
+    """The instant of the next reading beside the regular ones, of the steady clock; None when those will do."""
+    ticks, looked = account.ticks, account.looked
+    if looked is None or account.failing:
+        return None
     if not account.counting:
-        return now + GAUGE_STEP if account.power.waiting else None
+        return looked + GAUGE_STEP if account.power.waiting else None
     if ticks.training:
-        return now + TRAINING_STEP
+        return looked + TRAINING_STEP
     if ticks.declared:
         return None
-    coming = ticks.due_tick(now)
+    coming = ticks.due_tick(looked)
     if account.unsettled:
         if coming is not None and coming[1] <= _EVEN * ticks.seconds:
             # Every tick is seen by two looks, and its instant is known without.
             half = ticks.seconds / 2
-            return (now // half + 1) * half
+            return (looked // half + 1) * half
         step = min(max(ticks.seconds / 40, 0.001), 0.005)
         if coming is None:
-            return now + step
-        return max(now + step, coming[0] - 3 * coming[1])
-    if coming is not None and ticks.wants_check(now):
-        return max(now + ticks.check_step(now), coming[0] - 3 * coming[1])
+            return looked + step
+        return max(looked + step, coming[0] - 3 * coming[1])
+    if coming is not None and ticks.wants_check(looked):
+        return max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1])
     return None

@@ -243,10 +243,10 @@ def test_late_tokens_of_a_run_that_left_memory_are_added_and_lose_nothing(rig: R
     window = rig.begin("one", "student")
     rig.wait(1)
     rig.meter.end(window, {"trained": 10})
-    rig.wait(0.3)
+    rig.wait(1.0)
     before = rig.meter.run_record("one")["joules"]
     rig.meter.end(rig.begin("two", "student"), {})
-    rig.wait(0.3)
+    rig.wait(1.0)
     assert ("one", "student") not in rig.joules()
     assert rig.meter.end(window, {"trained": 25})["tokens"] == {"trained": 25}
     record = rig.meter.run_record("one")
