@@ -13,8 +13,9 @@ class Device:
     `key` names the hardware (a GPU's UUID), `name` the place (`gpu0`). `wrap_joules` is the range after which
     the energy counter starts again at 0. `tick_seconds` is the time between its refreshes where that is documented,
     None where it must be measured. `fallback` is the source it goes on with when its counter fails, `source` itself
-    where there is no counter. The power gauge refreshes every `power_tick_seconds` and averages over
-    `averaging_seconds` (0: instantaneous). `epoch` changes whenever counter values stop being comparable (a reboot).
+    where there is no counter. `gauge` names the power gauge, empty where power has no sensor of its own; it refreshes
+    every `power_tick_seconds` and averages over `averaging_seconds` (0: instantaneous). `epoch` changes whenever
+    counter values stop being comparable (a reboot).
     """
 
     name: str
@@ -26,6 +27,7 @@ class Device:
     power_limit_watts: float | None = None
     wrap_joules: float | None = None
     tick_seconds: float | None = None
+    gauge: str = ""
     power_tick_seconds: float = 0.1
     averaging_seconds: float = 0.0
     fallback: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pynvml
@@ -16,7 +17,10 @@ log = logging.getLogger(__name__)
 
 COUNTER = "nvml_counter"
 POWER = "nvml_power"
-_SCOPES = {"gpu": pynvml.NVML_POWER_SCOPE_GPU, "module": pynvml.NVML_POWER_SCOPE_MODULE}
+# The power gauges, as Device.gauge names them; the call is an average over a second on some GPUs and not on others.
+INSTANT_FIELD, MODULE_FIELD, INSTANT_CALL, AVERAGED_CALL = (
+    "instant_field", "module_field", "instant_call", "averaged_call",
+)  # fmt: skip
 _DEFAULT_LIMIT_WATTS = 2000.0
 # Board power may pass its limit for moments; half as much more is still physics.
 _LIMIT_HEADROOM = 1.5
@@ -78,6 +82,18 @@ class NvmlSource:
             return Reading(answered, energy, None, called=called, answered=answered, failed=_reason(error))
         at = (answered + self._clock.steady()) / 2
         return Reading(at, energy, watts, sensor=True, called=called, answered=answered, failed=failed)
+
+    def calls(self, device: Device) -> dict[str, Callable[[], float]]:
+        """What a reading of a device may ask, by name, each question alone: joules or watts, or ReadFailed."""
+        handle, scope = self._handles[device.key], self._gauges[device.key]
+        questions: dict[str, Callable[[], float]] = {
+            "counter": lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3,
+            "power_field": lambda: _gauge_watts(handle, scope),
+            "power_call": lambda: _gauge_watts(handle, None),
+        }
+        if scope is None:
+            del questions["power_field"]
+        return {name: _asking(question, device) for name, question in questions.items()}
 
     def vitals(self, device: Device) -> Vitals | None:
         handle = self._handles.get(device.key)
@@ -152,6 +168,7 @@ class NvmlSource:
             power_limit_watts=limit / 1e3 * _LIMIT_HEADROOM if limit else _DEFAULT_LIMIT_WATTS,
             averaging_seconds=_AVERAGING_SECONDS if averaged else 0.0,
             fallback=POWER,
+            gauge=_gauge_name(scope, averaged),
             mig=bool(mig and mig[0]),
         )
 
@@ -184,6 +201,22 @@ def _averages(handle: Any, model: str) -> bool:
     if architecture is None or architecture < pynvml.NVML_DEVICE_ARCH_AMPERE:
         return False
     return not any(name in model for name in _GA100)
+
+
+def _gauge_name(scope: int | None, averaged: bool) -> str:
+    if scope is None:
+        return AVERAGED_CALL if averaged else INSTANT_CALL
+    return MODULE_FIELD if scope == pynvml.NVML_POWER_SCOPE_MODULE else INSTANT_FIELD
+
+
+def _asking(question: Callable[[], float], device: Device) -> Callable[[], float]:
+    def ask() -> float:
+        try:
+            return question()
+        except pynvml.NVMLError as error:
+            raise ReadFailed(_reason(error), f"{device.key}: {error}") from error
+
+    return ask
 
 
 def _optional(call: Any, *args: Any, default: Any = None) -> Any:

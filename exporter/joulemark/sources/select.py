@@ -38,6 +38,11 @@ def late_sources(settings: Settings, clock: Clock, present: Iterable[str]) -> li
     return _available(_builders(settings, clock), [name for name in MEASURABLE if name not in taken], logging.DEBUG)
 
 
+def build_source(name: str, settings: Settings, clock: Clock) -> Source:
+    """Build one source by its name; raises SourceUnavailable with cause and remedy."""
+    return _builders(settings, clock)[name]()
+
+
 def _available(builders: Mapping[str, Callable[[], Source]], names: Iterable[str], level: int) -> list[Source]:
     found: list[Source] = []
     for name in names:
