@@ -17,6 +17,7 @@ from .meter import Meter
 from .sampler import Recovery, Sampler
 from .settings import Settings
 from .sources.select import late_sources, select_sources
+from .web.gate import Gate
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ def serve(settings: Settings) -> None:
             sampler.start()
             recovery.start()
             config = uvicorn.Config(
-                create_app(meter), log_level="warning", access_log=False, timeout_graceful_shutdown=3
+                Gate(create_app(meter)), log_level="warning", access_log=False, timeout_graceful_shutdown=3
             )
             uvicorn.Server(config).run(sockets=[listener])
         finally:

@@ -1,0 +1,118 @@
+"""What the calls answer: energy in joules, power in watts, durations in seconds, `_at` in Unix seconds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class Rates(BaseModel):
+    """What windows and stages have in common."""
+
+    seconds: float = Field(description="time in which it held a device")
+    joules: float
+    uncertainty_joules: float = Field(description="the bound y of x ± y J")
+    joules_by_device: dict[str, float]
+    mean_watts: float | None
+    peak_watts: float | None
+    tokens: dict[str, int] = Field(description="counts by kind")
+    joules_per_token: float | None = Field(description="absent without tokens")
+
+
+class WindowSummary(Rates):
+    """One stretch of one stage of one run on a set of devices."""
+
+    id: str
+    run: str
+    stage: str
+    phase: str
+    state: Literal["active", "suspended", "ended", "replaced", "expired"]
+    devices: list[str]
+    shared: bool = Field(description="its devices worked for another run at the same time")
+    modelled: bool = Field(description="some of its energy is modelled, not measured")
+    lease_seconds: float | None
+    started_at: float
+    ended_at: float | None
+    settled: bool = Field(description="false while the counter has yet to confirm the last joules")
+
+
+class Switched(WindowSummary):
+    """The new window, and what it ended."""
+
+    ended: WindowSummary | None = Field(description="the window that this one follows")
+    also_ended: list[WindowSummary] = Field(description="other windows of the run that lost their last device")
+
+
+class StageRecord(Rates):
+    """All windows of one stage and phase of a run, added up."""
+
+    stage: str
+    phase: str
+    power_integral_joules: float | None = Field(description="the second estimator, sampled power integrated")
+    windows: int
+
+
+class ScoreRecord(BaseModel):
+    """A benchmark score; `reference` is the teacher's, `n` the number of items."""
+
+    benchmark: str
+    score: float
+    reference: float | None
+    n: int | None
+
+
+class ArtifactRecord(BaseModel):
+    """A teacher artifact that the run produced or consumed."""
+
+    artifact: str
+    kind: str
+    role: Literal["produced", "consumed"]
+
+
+class RunSummary(BaseModel):
+    """A run as declared, and its energy."""
+
+    run: str
+    pipeline: str | None
+    student: str | None
+    teacher: str | None
+    dataset: str | None
+    seed: int | None
+    baseline: str | None
+    reference: str | None
+    idle_watts: dict[str, float] | None
+    labels: dict[str, str]
+    origin: Literal["measured", "modelled", "published"]
+    created_at: float
+    last_active_at: float
+    joules: float
+    uncertainty_joules: float
+    seconds: float
+
+
+class RunRecord(RunSummary):
+    """Full accounting of a run."""
+
+    stages: list[StageRecord]
+    scores: list[ScoreRecord]
+    artifacts: list[ArtifactRecord]
+
+
+class DeviceRecord(BaseModel):
+    """A device and its latest reading."""
+
+    device: str
+    uuid: str
+    model: str
+    source: str = Field(description="where its energy comes from now")
+    modelled: bool
+    mig: bool = Field(description="a slice of a GPU")
+    up: bool = Field(description="the last reading came")
+    watts: float | None
+    joules: float = Field(description="all energy counted so far")
+    tick_seconds: float = Field(description="measured refresh interval of its counter")
+    disagreement_ratio: float | None = Field(description="between its two estimators")
+    gap_seconds: float = Field(description="time of which nothing is known")
+    last_read_at: float | None
+    errors: dict[str, int] = Field(description="failed readings by reason since the exporter's start")

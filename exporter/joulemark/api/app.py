@@ -1,0 +1,37 @@
+"""Puts the calls together into one application over one meter; no state of its own."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from ..meter import Meter
+from . import devices, pages, problems, runs, stages
+
+DESCRIPTION = """
+Says which stage of which run a device works for, and what that cost in joules.
+
+A body is JSON whatever its content type. A call that was answered may be sent again: a repeated heartbeat, end,
+declaration, score or artifact changes nothing twice. A refusal is a problem (RFC 9457) that names the field, why it was
+refused, and what would be accepted; nothing of it reaches the ledger.
+"""
+
+
+def create_app(meter: Meter) -> FastAPI:
+    """The application over one meter; it lets everybody do everything, `web` guards it."""
+    release = version("joulemark")
+    app = FastAPI(
+        title="Joulemark",
+        version=release,
+        description=DESCRIPTION,
+        # FastAPI's own pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    problems.install(app)
+    app.include_router(pages.router(meter, release))
+    for part in (stages, devices, runs):
+        app.include_router(part.router(meter), prefix="/api/v1")
+    return app

@@ -1,0 +1,58 @@
+"""The calls of the stage API: switch, renew, end, list."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+
+from ..meter import Meter
+from ..state import StageRequest
+from .answers import Switched, WindowSummary
+from .body import body_of, schema_of
+from .problems import READ, WRITE, refusals
+from .requests import StageBody, TokensBody
+
+WindowId = Annotated[str, Path(description="as PUT /stage answered it", examples=["0f3b6d1c2a4e5f60"])]
+
+
+def router(meter: Meter) -> APIRouter:
+    """The calls over this meter."""
+    calls = APIRouter(tags=["stages"])
+
+    @calls.put("/stage", openapi_extra=schema_of(StageBody), response_model=Switched, responses=refusals(*WRITE, 409))
+    def switch(body: Annotated[StageBody, Depends(body_of(StageBody))]) -> dict[str, Any]:
+        """End this run's window on these devices and begin the new one.
+
+        One reading ends the old window and begins the new one. A device that a window of another run holds is refused
+        with its holder's name, unless both said `share`.
+        """
+        summary, ended = meter.begin(StageRequest(**body.model_dump()))
+        return {**summary, "ended": ended[-1] if ended else None, "also_ended": ended[:-1]}
+
+    @calls.get("/stage", response_model=list[WindowSummary], responses=refusals(*READ))
+    def active() -> list[dict[str, object]]:
+        """The open windows, oldest first."""
+        return meter.active()
+
+    @calls.post(
+        "/stage/{window_id}/heartbeat",
+        openapi_extra=schema_of(TokensBody),
+        response_model=WindowSummary,
+        responses=refusals(*WRITE, 404),
+    )
+    def heartbeat(window_id: WindowId, body: Annotated[TokensBody, Depends(body_of(TokensBody))]) -> dict[str, object]:
+        """Renew the lease; cumulative token counts, so that a retry adds nothing."""
+        return meter.heartbeat(window_id, body.tokens)
+
+    @calls.delete(
+        "/stage/{window_id}",
+        openapi_extra=schema_of(TokensBody),
+        response_model=WindowSummary,
+        responses=refusals(*WRITE, 404),
+    )
+    def end(window_id: WindowId, body: Annotated[TokensBody, Depends(body_of(TokensBody))]) -> dict[str, object]:
+        """End the window and answer its summary; a repeated call answers the same."""
+        return meter.end(window_id, body.tokens)
+
+    return calls
