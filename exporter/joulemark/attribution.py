@@ -174,6 +174,9 @@ class DeviceAccount:
             return
         at = max([at, *(instant for instant, _ in self.boundaries[-1:])])
         self.power.hand_over(at, holders)
+        if self.boundaries and self.boundaries[-1][0] == at:
+            # Whoever holds a device for no time is not there.
+            self.boundaries.pop()
         start = self._booked_until()
         if start is None:
             self.holders_settled = holders

@@ -27,6 +27,8 @@ _LEAST_VARIATION = 0.02
 _LONE_VARIATION = 0.15
 # Inside a tick power varies more than the means of whole ticks do.
 _WITHIN = 2.5
+# A stretch whose length is known no better than this part of it tells no power.
+_TIMED = 0.25
 # How well the instant is known at which a stage's power really changed.
 _INSTANT_SECONDS = 0.0003
 _MICROJOULES = 1e-6
@@ -48,6 +50,11 @@ class Stretch:
     def seconds(self) -> float:
         """Time between the two ticks in seconds."""
         return max(1e-6, self.end.at - self.begin.at)
+
+    @property
+    def well_timed(self) -> bool:
+        """Whether its ticks are placed well enough for its mean power to mean something."""
+        return math.hypot(self.begin.spread, self.end.spread) < _TIMED * self.seconds
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def power_of(stretches: Sequence[Stretch], varied: float = 0.0) -> Power | None:
 
     `varied` is the standard deviation in watts that a gauge saw from sample to sample, if there is one.
     """
-    near = stretches[:NEAREST]
+    near = [stretch for stretch in stretches[:NEAREST] if stretch.well_timed] or stretches[:NEAREST]
     if not near:
         return None
     seconds = sum(stretch.seconds for stretch in near)

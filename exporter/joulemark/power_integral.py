@@ -81,7 +81,10 @@ class PowerIntegral:
         if self._last is None:
             self._holders = holders
         else:
-            self._boundaries.append((max(at, self._last.at), holders))
+            at = max(at, self._last.at)
+            if self._boundaries and self._boundaries[-1][0] == at:
+                self._boundaries.pop()
+            self._boundaries.append((at, holders))
 
     def lose(self) -> list[Slice]:
         """Samples were missed: book what is known, and do not bridge the hole."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from .clock import Clock
 from .meter import Meter
+from .schedule import dithered
 from .sources.base import Source
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Sampler(threading.Thread):
 
     def run(self) -> None:
         regular = committed = self._clock.steady()
+        rounds = 0
         while not self._stopped:
             try:
                 wanted = self._meter.fleet.next_reading()
@@ -38,7 +40,8 @@ class Sampler(threading.Thread):
                 if woken or now >= regular:
                     self._meter.sample()
                     if now >= regular:
-                        regular = max(regular + self._interval, now)
+                        rounds += 1
+                        regular = max(regular + dithered(self._interval, rounds), now)
                 elif now >= wanted:
                     self._meter.fleet.look_closely(now)
                 if now - committed >= COMMIT_SECONDS:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from .attribution import DeviceAccount
+from .ticks import TickTracker
 
 # Reading steps while the beat is learnt, and while a new sample of the power gauge is waited for, in seconds.
 TRAINING_STEP = 0.002
 GAUGE_STEP = 0.01
 # A beat known better than this part of a tick needs no close look around a boundary.
 _EVEN = 0.02
+# How far the regular interval is varied, and the step (golden ratio) that spreads it evenly.
+_DITHER = 0.3
+_GOLDEN = 0.6180339887498949
+
+
+def dithered(interval: float, count: int) -> float:
+    """The length in seconds of the interval number `count`, around `interval`.
+
+    Readings at an even beat would fall into step with the counter's ticks, or with the training's own steps.
+    """
+    return interval * (1 + _DITHER * (count * _GOLDEN % 1.0 - 0.5))
 
 
 def next_reading(account: DeviceAccount) -> float | None:
@@ -24,10 +36,8 @@ def next_reading(account: DeviceAccount) -> float | None:
         return None
     coming = ticks.due_tick(looked)
     if account.unsettled:
-        if coming is not None and coming[1] <= _EVEN * ticks.seconds:
-            # Every tick is seen by two looks, and its instant is known without.
-            half = ticks.seconds / 2
-            return (looked // half + 1) * half
+        if coming is not None and ticks.proven and coming[1] <= _EVEN * ticks.seconds:
+            return _between_ticks(ticks, looked, coming[1])
         step = min(max(ticks.seconds / 40, 0.001), 0.005)
         if coming is None:
             return looked + step
@@ -35,3 +45,16 @@ def next_reading(account: DeviceAccount) -> float | None:
     if coming is not None and ticks.wants_check(looked):
         return max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1])
     return None
+
+
+def _between_ticks(ticks: TickTracker, looked: float, deviation: float) -> float:
+    """The next of two looks a tick, on a grid that all devices of one beat share; never where a tick is due.
+
+    So every tick is seen alone, and its instant is known by the beat.
+    """
+    half = ticks.seconds / 2
+    at = (looked // half + 1) * half
+    behind, _ = ticks.lag(at)
+    if min(behind, ticks.seconds - behind) < max(0.2 * half, 4 * deviation):
+        at += half / 2
+    return at

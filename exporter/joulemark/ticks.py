@@ -14,8 +14,12 @@ from dataclasses import dataclass
 # Assumed until the device has been measured: the slowest refresh known from real cards.
 UNMEASURED_TICK_SECONDS = 0.1
 # Ticks that must be seen closely before the beat is taken as known.
-_TRAINING_TICKS = 6
-_TRAINING_SECONDS = 2.0
+_TRAINING_TICKS = 12
+_TRAINING_SECONDS = 3.0
+# Ticks that must be seen closely before their unevenness is taken as known: the spread of so many is good to a sixth.
+_PROVING_TICKS = 20
+# The training's few ticks may happen to look even: what they say is taken for less than it is by so much.
+_FEW = 1.5
 # A tick is seen closely when it is bracketed by less than this part of the period.
 _CLOSE = 0.3
 # A beat whose ticks are less even, or less well known, than this part of the period says nothing.
@@ -54,7 +58,9 @@ class TickTracker:
         self._training_since: float | None = None
         self._misses = 0
         self._closely_seen = -math.inf
-        self._latest = -math.inf
+        self._close_ticks = 0
+        # The latest tick, and the latest of which is sure which one of the beat it was.
+        self._latest = self._surely = -math.inf
 
     @property
     def seconds(self) -> float:
@@ -88,6 +94,8 @@ class TickTracker:
             return None
         tick = self._place(before[0], end, joules)
         self._latest = tick.at
+        if self.locked and tick.spread < _CLOSE * self.seconds / 2:
+            self._surely = tick.at
         return tick
 
     def lag(self, at: float) -> tuple[float, float]:
@@ -105,6 +113,11 @@ class TickTracker:
         after = max(self._latest + self._period / 2, now - 3 * self._deviation(now))
         at = self._phase + (math.floor((after - self._phase) / self._period) + 1) * self._period
         return at, self._deviation(at)
+
+    @property
+    def proven(self) -> bool:
+        """Whether enough ticks were seen closely to say how even they are."""
+        return self.locked and self._close_ticks >= _PROVING_TICKS
 
     def wants_check(self, now: float) -> bool:
         """Whether the beat has not been seen closely for so long that its phase becomes doubtful."""
@@ -151,6 +164,9 @@ class TickTracker:
         earlier = later - period
         came = _below(high - later, deviation)
         likely, less = came * _below(later - low, deviation), (1 - came) * _below(earlier - low, deviation)
+        if earlier < self._surely + period / 2:
+            # That one was seen before, so it is the other.
+            less = 0.0
         if likely + less < 1e-3:
             self._misses += 1
             if self._misses >= 3:
@@ -176,7 +192,9 @@ class TickTracker:
         sight = width * width / 12
         residual = seen - predicted
         if width < 0.001 + 0.04 * self._period:
-            self._jitter_square += 0.1 * (residual * residual - sight - pp - self._jitter_square)
+            self._close_ticks += 1
+            weight = max(0.1, 1 / (self._close_ticks + _TRAINING_TICKS))
+            self._jitter_square += weight * (residual * residual - sight - pp - self._jitter_square)
             self.jitter = math.sqrt(max(0.0, self._jitter_square))
         noise = sight + self.jitter**2
         gain_p, gain_t = pp / (pp + noise), pt / (pp + noise)
@@ -190,7 +208,7 @@ class TickTracker:
     def _relearn(self) -> None:
         self.locked = False
         self._training, self._training_since = [], None
-        self._misses = 0
+        self._misses = self._close_ticks = 0
 
     def _learn(self, seen: float, width: float) -> None:
         self._training.append((seen, width))
@@ -209,7 +227,7 @@ class TickTracker:
             # No beat in it: go on with what is seen, and learn anew.
             self._training = self._training[1:]
             return
-        self._jitter_square = spread**2 - sight**2
+        self._jitter_square = (_FEW * spread) ** 2 - sight**2
         self.jitter = math.sqrt(max(0.0, self._jitter_square))
         last, middle = counts[-1], sum(counts) / len(counts)
         variance = max(spread, sight) ** 2

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from joulemark.meter import Meter
+from joulemark.schedule import dithered
 from joulemark.sources.nvml import NvmlSource
 from joulemark.state import StageRequest
 from joulemark.windows import Totals
@@ -82,6 +83,7 @@ class VirtualBench:
         """Start the meter, for the first time or again."""
         self.source = NvmlSource(self.clock, use_counter=self.use_counter)
         self.meter = Meter([self.source], self.state, self.clock)
+        self._rounds = 0
         self._regular = self._committed = self._recovered = self.clock.steady()
 
     def stop(self) -> None:
@@ -105,7 +107,8 @@ class VirtualBench:
             now = self.clock.steady()
             if now >= self._regular:
                 self.meter.sample()
-                self._regular = max(self._regular + self.interval, now)
+                self._rounds += 1
+                self._regular = max(self._regular + dithered(self.interval, self._rounds), now)
             else:
                 self.meter.fleet.look_closely(now)
             if now - self._committed >= 1.0:
