@@ -13,7 +13,7 @@ LAYERS = (
     {"errors", "names", "clock", "accounting", "metrics", "promql", "visible_devices"},
     {"settings", "sources"},
     {"ticks", "agreement", "lanes", "power_integral"},
-    {"boundary"},
+    {"boundary", "gauge"},
     {"attribution"},
     {"schedule", "reader", "windows"},
     {"snapshot"},

@@ -14,6 +14,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from .boundary import NEAREST, Part, Power, Stretch, power_of, split
+from .gauge import Gauge
 from .power_integral import MAX_BRIDGE_SECONDS, Holders, PowerIntegral, Slice
 from .sources.base import Device, Reading
 from .ticks import Tick, TickTracker
@@ -21,6 +22,10 @@ from .ticks import Tick, TickTracker
 # Ticks after a boundary that tell the power of the new stage, and how long to wait for them at most.
 _TELLING_TICKS = 3
 _SETTLE_SECONDS = 2.0
+# A tick of the beat that is placed worse than this part of it may be the one before or after: so long the next is
+# waited for instead, in seconds.
+_ANOTHER = 0.12
+_DOUBT_SECONDS = 0.5
 # A counter that stands still for so long, and for so many ticks, while power is drawn is frozen.
 _FROZEN_SECONDS = 2.0
 _FROZEN_TICKS = 20
@@ -102,6 +107,7 @@ class DeviceAccount:
         self.power = PowerIntegral(
             self.holders, refresh=self.device.power_tick_seconds, averaging=self.device.averaging_seconds
         )
+        self.gauge = Gauge(self.device.power_tick_seconds)
         self.sensor = False
         self._ahead: list[Tick] = []
         self._clean: deque[Stretch] = deque(maxlen=NEAREST)
@@ -195,7 +201,7 @@ class DeviceAccount:
         if reading.watts is not None:
             self.watts, self.sensor = reading.watts, reading.sensor
         if reading.sensor and reading.watts is not None:
-            self._take(self.power.see(reading.steady, reading.watts), books)
+            self._take(self._sample(reading.steady, reading.watts), books)
         if reading.energy_joules is not None:
             gap += self._count(reading, self._unwrapped(reading.energy_joules), books, events)
         elif self.counting and self._counter_given_up(reading):
@@ -234,6 +240,12 @@ class DeviceAccount:
         self._hole_bounds.clear()
 
     # -- power ---------------------------------------------------------------------------------------------
+
+    def _sample(self, at: float, watts: float) -> list[Slice]:
+        """Integrate a value of the gauge, placed at the instant for which it stands."""
+        shown = self.gauge.see(at, watts)
+        self.power.refresh = self.gauge.refresh
+        return [] if shown is None else self.power.see(shown[0], watts, placed=shown[1])
 
     def _take(self, slices: list[Slice], books: _Bookings) -> None:
         """Book slices as integral, and as energy while power is what is booked; else keep them for a fall-back."""
@@ -397,15 +409,11 @@ class DeviceAccount:
 
     def _settle(self, books: _Bookings, *, force: bool) -> None:
         """Book up to the last tick whose boundaries can be decided."""
-        # A tick that may lie on either side of a boundary tells nothing that the next one does not tell better.
-        doubtful = [
-            tick
-            for tick in self._ahead[:-1]
-            if any(abs(tick.at - at) < 2 * tick.spread and tick.spread > 0.0005 for at, _ in self.boundaries)
-        ]
-        self._ahead = [tick for tick in self._ahead if tick not in doubtful]
+        self._ahead = [tick for tick in self._ahead[:-1] if not self._doubtful(tick)] + self._ahead[-1:]
         while self._ahead and self.settled is not None:
             tick = self._ahead[0]
+            if not force and self._may_be_another(tick) and tick.at - self.settled.at < _DOUBT_SECONDS:
+                break
             inside = [boundary for boundary in self.boundaries if boundary[0] <= tick.at]
             if not inside:
                 stretch = Stretch(self.settled, tick)
@@ -421,6 +429,15 @@ class DeviceAccount:
         if self.settled is not None:
             while self._slices and self._slices[0].end <= self.settled.at:
                 self._slices.popleft()
+
+    def _doubtful(self, tick: Tick) -> bool:
+        """Whether a tick tells nothing that the next one does not tell better."""
+        either_side = any(abs(tick.at - at) < 2 * tick.spread and tick.spread > 0.0005 for at, _ in self.boundaries)
+        return either_side or self._may_be_another(tick)
+
+    def _may_be_another(self, tick: Tick) -> bool:
+        """Whether it is in doubt which tick of the beat this is, as one was due just when it was looked for."""
+        return self.ticks.locked and tick.spread > _ANOTHER * self.ticks.seconds
 
     def _clean_after(self, boundaries: int) -> list[Stretch]:
         """The stretches after the first tick ahead that lie wholly before the next boundary."""

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 # Samples further apart than this are not bridged: what happened between them is not known.
 MAX_BRIDGE_SECONDS = 2.0
 
+# How much power is taken to vary where a single sample tells it.
+_LONE_VARIATION = 0.15
+
 Holders = tuple[str, ...]
 
 
@@ -42,6 +45,8 @@ class Slice:
 class _Sample:
     at: float
     watts: float
+    # Whether `at` is the refresh itself, and not just some instant until the next one.
+    placed: bool = False
 
 
 class PowerIntegral:
@@ -92,18 +97,18 @@ class PowerIntegral:
         self._last = None
         return slices
 
-    def see(self, at: float, watts: float) -> list[Slice]:
-        """Take a sample; returns the slices that are known now."""
+    def see(self, at: float, watts: float, *, placed: bool = False) -> list[Slice]:
+        """Take a sample; returns the slices that are known now. `placed`: the gauge was refreshed at this instant."""
         newest = self._ahead[-1] if self._ahead else self._last
         slices: list[Slice] = []
         if newest is not None and at - newest.at > MAX_BRIDGE_SECONDS:
             slices = self.lose()
         if newest is None or self._last is None:
-            self._last = _Sample(at, watts)
+            self._last = _Sample(at, watts, placed)
             return slices
         if at <= newest.at:
             return slices
-        self._ahead.append(_Sample(at, watts))
+        self._ahead.append(_Sample(at, watts, placed))
         return slices + self._advance(force=False)
 
     def flush(self) -> list[Slice]:
@@ -145,10 +150,13 @@ class PowerIntegral:
         inside = [s for s in self._ahead if s.at <= stop]
         after = (telling or (inside[-1] if inside else a)).watts
         self._boundaries.popleft()
+        varied = self._step_square
         before_slice = Slice(
-            a.at, boundary, self._holders, a.watts * (boundary - a.at), self._doubt(a.watts, boundary - a.at)
+            a.at, boundary, self._holders, a.watts * (boundary - a.at), _doubt(a.watts, boundary - a.at, varied)
         )
-        doubt = self._doubt(after, stop - boundary) if telling else (max(after, a.watts) * (stop - boundary)) ** 2
+        # One sample tells a power but not how much it varies.
+        lone = (_LONE_VARIATION * after) ** 2 if telling else max(after, a.watts) ** 2
+        doubt = _doubt(after, stop - boundary, lone)
         after_slice = Slice(boundary, stop, holders, after * (stop - boundary), doubt)
         self._step_square_before, self._step_square, self._steps = self._step_square, 0.0, 0
         self._holders, self._last = holders, _Sample(max(stop, boundary), after)
@@ -158,11 +166,14 @@ class PowerIntegral:
 
     def _tells(self, sample: _Sample, boundary: float, before: _Sample) -> bool:
         """Whether a sample was surely refreshed after the boundary."""
-        if sample.at >= boundary + self.refresh + self.averaging:
+        if sample.at >= boundary + self.averaging + (0.0 if sample.placed else self.refresh / 2):
             return True
+        if sample.placed:
+            return False
         shown = next((s.watts for s in self._ahead if s.at >= boundary), before.watts)
         return not self.averaging and sample.at > boundary and sample.watts != shown
 
-    def _doubt(self, watts: float, seconds: float) -> float:
-        """Variance of a power held for so long, in joules squared."""
-        return (self._step_square + (0.02 * watts) ** 2) * seconds**2 + (0.0003 * watts) ** 2
+
+def _doubt(watts: float, seconds: float, varied: float) -> float:
+    """Variance in joules squared of a power held for so long that varies by `varied` (watts squared)."""
+    return (varied + (0.02 * watts) ** 2) * seconds**2 + (0.0003 * watts) ** 2

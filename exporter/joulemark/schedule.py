@@ -8,6 +8,8 @@ from .ticks import TickTracker
 # Reading steps while the beat is learnt, and while a new sample of the power gauge is waited for, in seconds.
 TRAINING_STEP = 0.002
 GAUGE_STEP = 0.01
+# Samples of a gauge are not wanted closer than this, in seconds.
+_LEAST_SAMPLE = 0.015
 # A beat known better than this part of a tick needs no close look around a boundary.
 _EVEN = 0.02
 # How far the regular interval is varied, and the step (golden ratio) that spreads it evenly.
@@ -29,7 +31,7 @@ def next_reading(account: DeviceAccount) -> float | None:
     if looked is None or account.failing:
         return None
     if not account.counting:
-        return looked + GAUGE_STEP if account.power.waiting else None
+        return _next_sample(account, looked)
     if ticks.training:
         return looked + TRAINING_STEP
     if ticks.declared:
@@ -45,6 +47,13 @@ def next_reading(account: DeviceAccount) -> float | None:
     if coming is not None and ticks.wants_check(looked):
         return max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1])
     return None
+
+
+def _next_sample(account: DeviceAccount, looked: float) -> float:
+    """Where power is booked every refresh of its gauge counts, as far as they are not too many."""
+    if account.gauge.wants_training(looked):
+        return looked + TRAINING_STEP
+    return account.gauge.next_look(looked, GAUGE_STEP if account.power.waiting else _LEAST_SAMPLE)
 
 
 def _between_ticks(ticks: TickTracker, looked: float, deviation: float) -> float:

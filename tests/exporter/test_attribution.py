@@ -13,7 +13,7 @@ from joulemark.attribution import DeviceAccount
 from joulemark.boundary import Power, split
 from joulemark.clock import ManualClock
 from joulemark.errors import RequestError
-from joulemark.ledger import UNCLAIMED, Ledger
+from joulemark.ledger import Ledger
 from joulemark.sources.base import Device, Reading
 from joulemark.sources.replay import ReplaySource, Trace
 from joulemark.state import StageRequest, State
@@ -138,7 +138,8 @@ def test_a_tick_across_a_boundary_is_split_by_power_not_given_to_whoever_holds_t
         for booking in account.apply(Reading(at, energy, 500.0, sensor=True)).bookings:
             joules[booking.holder] = joules.get(booking.holder, 0.0) + booking.joules
     # What was booked before 0.95 s lies in the account's total; the tick itself is split 5 J to 25 J.
-    assert joules["low"] == pytest.approx(5.0, abs=0.25)
+    # Looks every 5 ms place a tick to about 1 ms: half a joule between 100 W and 500 W.
+    assert joules["low"] == pytest.approx(5.0, abs=0.5)
     assert account.total_joules == pytest.approx(100.0 * 0.95 + 500.0 * (joules["high"] / 500.0), abs=1.0)
 
 
@@ -200,9 +201,7 @@ def test_without_a_counter_sampled_power_is_booked_and_a_hole_is_not_guessed() -
     st.lists(st.floats(0.001, 0.09), min_size=1, max_size=4),
     st.floats(0.0, 70.0),
 )
-def test_a_split_is_the_whole_and_nothing_but_the_whole(
-    watts: list[float], gaps: list[float], gained: float
-) -> None:
+def test_a_split_is_the_whole_and_nothing_but_the_whole(watts: list[float], gaps: list[float], gained: float) -> None:
     begin = Tick(10.0, 0.001, 500.0)
     cuts = [10.0 + sum(gaps[: index + 1]) for index in range(len(gaps))]
     end = Tick(max(10.1, cuts[-1] + 0.01), 0.001, 500.0 + gained)

@@ -128,7 +128,9 @@ class Gpu:
     def _since_start(self, at: float) -> float:
         ends = [start for start, _ in self.pieces[1:]] + [math.inf]
         return sum(
-            shape.joules(min(at, end) - start) for (start, shape), end in zip(self.pieces, ends, strict=True) if at > start
+            shape.joules(min(at, end) - start)
+            for (start, shape), end in zip(self.pieces, ends, strict=True)
+            if at > start
         )
 
 
