@@ -21,6 +21,7 @@ LAYERS = (
     {"ledger"},
     {"store"},
     {"history"},
+    {"imports"},
     {"fleet"},
     {"meter"},
     {"sampler"},

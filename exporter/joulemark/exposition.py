@@ -104,8 +104,10 @@ def _series(view: SeriesView) -> Iterator[Sample]:
         yield "joulemark_power_integral_joules_total", (device, *view.key), joules
     if not view.key.run:
         return
-    yield "joulemark_energy_uncertainty_joules", view.key, view.uncertainty_joules
-    yield "joulemark_stage_seconds_total", view.key, view.seconds
+    if view.uncertainty_joules is not None:
+        yield "joulemark_energy_uncertainty_joules", view.key, view.uncertainty_joules
+    if view.seconds is not None:
+        yield "joulemark_stage_seconds_total", view.key, view.seconds
     for kind, count in view.tokens.items():
         yield "joulemark_stage_tokens_total", (*view.key, kind), float(count)
 

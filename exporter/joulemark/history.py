@@ -25,7 +25,7 @@ def window_summary(window: Window, accounts: Mapping[str, DeviceAccount]) -> Rec
     joules = {key: value + pending.get(key, 0.0) for key, value in window.totals.joules.items()}
     names = {key: account.device.name for key, account in accounts.items()}
     total = sum(joules.values())
-    seconds = window.totals.seconds
+    bound = window.totals.known_bound_joules
     return {
         "id": window.id,
         "run": window.key.run,
@@ -38,10 +38,10 @@ def window_summary(window: Window, accounts: Mapping[str, DeviceAccount]) -> Rec
         "lease_seconds": window.lease_seconds,
         "started_at": window.started_at,
         "ended_at": window.ended_at,
-        "seconds": seconds,
+        "seconds": window.totals.known_seconds,
         "joules": total,
         "joules_by_device": {names.get(key, key): value for key, value in joules.items()},
-        "uncertainty_joules": window.totals.uncertainty_joules + sum(pending.values()),
+        "uncertainty_joules": None if bound is None else bound + sum(pending.values()),
         "settled": not any(account.references(window.id) for account in accounts.values()),
         **_rates(window.totals, total),
     }
@@ -76,8 +76,8 @@ def run_record(db: sqlite3.Connection, name: str) -> Record | None:
         "created_at": row["created_at"],
         "last_active_at": row["last_active_at"],
         "joules": sum(_float(stage["joules"]) for stage in stages),
-        "uncertainty_joules": sum(_float(stage["uncertainty_joules"]) for stage in stages),
-        "seconds": sum(_float(stage["seconds"]) for stage in stages),
+        "uncertainty_joules": _sum_if_whole([stage["uncertainty_joules"] for stage in stages]),
+        "seconds": _sum_if_whole([stage["seconds"] for stage in stages]),
         "stages": stages,
         "scores": [
             {"benchmark": benchmark, "score": score, "reference": reference, "n": n}
@@ -115,9 +115,9 @@ def _stage(row: sqlite3.Row, names: Mapping[str, str]) -> Record:
     return {
         "stage": row["stage"],
         "phase": row["phase"],
-        "seconds": totals.seconds,
+        "seconds": totals.known_seconds,
         "joules": joules,
-        "uncertainty_joules": totals.uncertainty_joules,
+        "uncertainty_joules": totals.known_bound_joules,
         "joules_by_device": by_device,
         "power_integral_joules": sum(totals.integral_joules.values()) if totals.integral_joules else None,
         "windows": row["windows"],
@@ -132,6 +132,11 @@ def _rates(totals: Totals, joules: float) -> Record:
         "tokens": dict(totals.tokens),
         "joules_per_token": joules_per_token(joules, totals.tokens),
     }
+
+
+def _sum_if_whole(values: list[object]) -> float | None:
+    """The sum; None where a part is not known, as part of a run must not pass for all of it."""
+    return None if None in values else sum((_float(value) for value in values), 0.0)
 
 
 def _float(value: object) -> float:

@@ -240,8 +240,8 @@ def _series_view(key: SeriesKey, totals: Totals, names: Mapping[str, str]) -> Se
         key,
         _by_name(totals.joules, names),
         _by_name(totals.integral_joules, names),
-        totals.seconds,
-        totals.uncertainty_joules,
+        totals.known_seconds,
+        totals.known_bound_joules,
         dict(totals.tokens),
     )
 

@@ -42,13 +42,13 @@ class DeviceView:
 
 @dataclass(frozen=True)
 class SeriesView:
-    """Totals of one (run, stage, phase); joules by device name."""
+    """Totals of one (run, stage, phase); joules by device name. Imported ones may lack seconds, and lack a bound."""
 
     key: SeriesKey
     joules: Mapping[str, float]
     integral_joules: Mapping[str, float]
-    seconds: float
-    uncertainty_joules: float
+    seconds: float | None
+    uncertainty_joules: float | None
     tokens: Mapping[str, int]
 
 

@@ -85,8 +85,7 @@ class Store:
                 state.retire(totals_from(row["totals"]))
         row = self._db.execute("SELECT value FROM meta WHERE key = 'windows_expired'").fetchone()
         state.windows_expired = int(row[0]) if row else 0
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'boot'").fetchone()
-        if row and row[0] != boot:
+        if self.boot is not None and self.boot != boot:
             _end_leases(state)
         return state
 
@@ -124,6 +123,12 @@ class Store:
         """A window from disk, None when there is none of this id."""
         row = self._db.execute("SELECT * FROM window WHERE id = ?", (window_id,)).fetchone()
         return _window(row) if row else None
+
+    @property
+    def boot(self) -> str | None:
+        """The boot during which it was last saved, None for a new one."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'boot'").fetchone()
+        return str(row[0]) if row else None
 
     @property
     def connection(self) -> sqlite3.Connection:

@@ -25,7 +25,8 @@ class SeriesKey(NamedTuple):
 class Totals:
     """Energy of a window or a series: joules by device key, seconds, tokens by kind.
 
-    `variance` (joules squared) is what errors of either sign leave unknown, `bound_joules` what may be missing.
+    `variance` (joules squared) is what errors of either sign leave unknown, `bound_joules` what may be missing: without
+    end for imported energy, of which nobody here knows how sure it is.
     """
 
     joules: dict[str, float] = field(default_factory=dict)
@@ -40,6 +41,16 @@ class Totals:
     def uncertainty_joules(self) -> float:
         """The bound y of `x ± y J`: three standard deviations and all that may be missing, in joules."""
         return 3.0 * math.sqrt(max(0.0, self.variance)) + max(0.0, self.bound_joules)
+
+    @property
+    def known_bound_joules(self) -> float | None:
+        """The bound, None for imported energy."""
+        return self.uncertainty_joules if math.isfinite(self.uncertainty_joules) else None
+
+    @property
+    def known_seconds(self) -> float | None:
+        """The seconds, None for imported energy whose source does not say how long it took."""
+        return None if self.known_bound_joules is None and not self.seconds else self.seconds
 
     def book(self, device: str, booking: Booking, *, sensor: bool) -> None:
         """Add energy of one device; `sensor` says that it has a second estimator."""

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from ..errors import JoulemarkError
 from . import exec as exec_command
-from . import report, runs, serve, stage
+from . import import_, report, runs, serve, stage
 
 app = typer.Typer(
     name="joulemark",
@@ -26,6 +26,7 @@ app.command("exec", context_settings={"ignore_unknown_options": True})(exec_comm
 app.add_typer(stage.app, name="stage")
 app.command("runs")(runs.command)
 app.command("report")(report.command)
+app.add_typer(import_.app, name="import")
 
 
 @app.callback(invoke_without_command=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .stage import ask
-from .text import joules_text
+from .text import joules_text, seconds_text
 
 
 def command(
@@ -23,6 +23,10 @@ def command(
     table = Table("run", "pipeline", "origin", "seconds", "joules")
     for record in ask("GET", "/runs"):
         table.add_row(
-            record["run"], record["pipeline"] or "", record["origin"], f"{record['seconds']:.1f}", joules_text(record)
+            record["run"],
+            record["pipeline"] or "",
+            record["origin"],
+            seconds_text(record["seconds"]),
+            joules_text(record),
         )
     Console().print(table)

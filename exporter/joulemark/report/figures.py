@@ -41,7 +41,7 @@ def stage_breakdown(accounts: Sequence[Account]) -> bytes:
         factor, unit = scale(longest)
         for position, account in enumerate(accounts):
             _bar(axes, position, account, factor, longest)
-            bound = account.total.uncertainty_joules
+            bound = account.total.uncertainty_joules or 0.0
             label = f"{with_bound(account.total.joules * factor, bound * factor)} {unit}"
             end = (account.total.joules + bound) * factor
             axes.annotate(label, (end, position), (7, 0), textcoords="offset points", va="center", fontsize=10)
@@ -66,7 +66,7 @@ def energy_quality(accounts: Sequence[Account]) -> bytes:
         axes.set_ylabel("quality Q (teacher = 1), more is better")
         if known:
             points = [(account.total.joules * factor, quality) for account, quality in known]
-            bounds = [account.total.uncertainty_joules * factor for account, _ in known]
+            bounds = [(account.total.uncertainty_joules or 0.0) * factor for account, _ in known]
             _points(axes, points, bounds)
             axes.margins(0.16)
             figure.legend(loc="outside lower center", ncols=2, frameon=False)
@@ -90,8 +90,8 @@ def _bar(axes: Any, position: int, account: Account, factor: float, longest: flo
             ink = "white" if stage in _DARK else INK
             axes.text(left + width / 2, position, f"{share:.0%}", ha="center", va="center", color=ink, fontsize=10)
         left += width
-    if account.total.uncertainty_joules > longest / 1000:
-        bound = account.total.uncertainty_joules * factor
+    if (account.total.uncertainty_joules or 0.0) > longest / 1000:
+        bound = (account.total.uncertainty_joules or 0.0) * factor
         # Below the middle, where the shares are written.
         axes.errorbar(account.total.joules * factor, position + 0.2, xerr=bound, color=INK, capsize=4, linewidth=1.2)
 

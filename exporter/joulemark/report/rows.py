@@ -14,7 +14,7 @@ Records = Mapping[str, RunRecord]
 
 @dataclass(frozen=True)
 class Row:
-    """One stage and phase of a run; joules are the ledger's.
+    """One stage and phase of a run; joules are the ledger's. Seconds and bound are None where an import lacks them.
 
     `prometheus_joules` is None where Prometheus was not asked or has never scraped the stage, and
     `power_integral_joules` (the exporter's second estimator) where the device has only one.
@@ -23,9 +23,9 @@ class Row:
     run: str
     stage: str
     phase: str
-    seconds: float
+    seconds: float | None
     joules: float
-    uncertainty_joules: float
+    uncertainty_joules: float | None
     share: float | None
     tokens: int
     joules_per_token: float | None
@@ -171,7 +171,7 @@ def _total(record: RunRecord, rows: Sequence[Row]) -> Row:
         share=accounting.share(record.joules, record.joules),
         tokens=trained,
         joules_per_token=accounting.run_joules_per_token(record.joules, trained),
-        mean_watts=record.joules / record.seconds if record.seconds > 0 else None,
+        mean_watts=record.joules / record.seconds if record.seconds else None,
         peak_watts=max((row.peak_watts for row in rows if row.peak_watts is not None), default=None),
         power_integral_joules=_sum_if_whole([row.power_integral_joules for row in rows]),
         prometheus_joules=_sum_if_whole([row.prometheus_joules for row in rows]),

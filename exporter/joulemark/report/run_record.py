@@ -24,14 +24,15 @@ class RecordError(JoulemarkError):
 class StageRecord:
     """One stage and phase of a run, all its windows together. Joules are the ledger's, the counter's estimate.
 
-    `power_integral_joules` is the second estimator; None where the device has only one.
+    `power_integral_joules` is the second estimator; None where the device has only one. Imported energy has no bound
+    that is known here, and seconds only where its source says them.
     """
 
     stage: str
     phase: str
-    seconds: float
+    seconds: float | None
     joules: float
-    uncertainty_joules: float
+    uncertainty_joules: float | None
     joules_by_device: Mapping[str, float]
     power_integral_joules: float | None
     tokens: Mapping[str, int]
@@ -47,9 +48,9 @@ class StageRecord:
         return cls(
             stage=fields.text("stage"),
             phase=fields.text("phase"),
-            seconds=fields.number("seconds"),
+            seconds=fields.optional_number("seconds"),
             joules=fields.number("joules"),
-            uncertainty_joules=fields.number("uncertainty_joules"),
+            uncertainty_joules=fields.optional_number("uncertainty_joules"),
             joules_by_device=fields.numbers("joules_by_device"),
             power_integral_joules=fields.optional_number("power_integral_joules"),
             tokens=fields.counts("tokens"),
@@ -101,8 +102,8 @@ class RunRecord:
     created_at: float
     last_active_at: float
     joules: float
-    uncertainty_joules: float
-    seconds: float
+    uncertainty_joules: float | None
+    seconds: float | None
     stages: tuple[StageRecord, ...]
     scores: tuple[ScoreRecord, ...]
     artifacts: tuple[ArtifactRecord, ...]
@@ -127,8 +128,8 @@ class RunRecord:
             created_at=fields.number("created_at"),
             last_active_at=fields.number("last_active_at"),
             joules=fields.number("joules"),
-            uncertainty_joules=fields.number("uncertainty_joules"),
-            seconds=fields.number("seconds"),
+            uncertainty_joules=fields.optional_number("uncertainty_joules"),
+            seconds=fields.optional_number("seconds"),
             stages=tuple(StageRecord.from_json(*item) for item in fields.items("stages")),
             scores=tuple(ScoreRecord.from_json(*item) for item in fields.items("scores")),
             artifacts=tuple(ArtifactRecord.from_json(*item) for item in fields.items("artifacts")),

@@ -49,7 +49,7 @@ def _cells(row: Row, account: Account, table: Table) -> list[Text]:
         "run": row.run,
         "stage": row.stage,
         "phase": row.phase,
-        "seconds": f"{row.seconds:.1f}",
+        "seconds": _number(row.seconds),
         "PromQL J": _number(row.prometheus_joules) or "not seen" if account.compared else "",
         "ledger J": _number(row.joules),
         "joules": _number(row.joules),

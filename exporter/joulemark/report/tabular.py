@@ -64,13 +64,18 @@ def _markdown_cells(row: Row, origin: str) -> list[str]:
         row.run,
         row.stage,
         row.phase,
-        f"{row.seconds:.1f}",
-        f"{row.joules:,.1f} ± {row.uncertainty_joules:,.1f}",
+        "" if row.seconds is None else f"{row.seconds:.1f}",
+        _joules(row),
         "" if row.share is None else f"{100 * row.share:.1f} %",
         f"{row.tokens:,}" if row.tokens else "",
         "" if row.joules_per_token is None else f"{row.joules_per_token:.3g}",
         origin,
     ]
+
+
+def _joules(row: Row) -> str:
+    bound = "" if row.uncertainty_joules is None else f" ± {row.uncertainty_joules:,.1f}"
+    return f"{row.joules:,.1f}{bound}"
 
 
 def _markdown_comparison(row: Row) -> list[str]:
