@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 class Rates(BaseModel):
     """What windows and stages have in common."""
 
-    seconds: float = Field(description="time in which it held a device")
+    seconds: float | None = Field(description="time in which it held a device; null where an import does not say")
     joules: float
-    uncertainty_joules: float = Field(description="the bound y of x ± y J")
+    uncertainty_joules: float | None = Field(description="the bound y of x ± y J; null for imported energy")
     joules_by_device: dict[str, float]
     mean_watts: float | None
     peak_watts: float | None
@@ -87,8 +87,8 @@ class RunSummary(BaseModel):
     created_at: float
     last_active_at: float
     joules: float
-    uncertainty_joules: float
-    seconds: float
+    uncertainty_joules: float | None
+    seconds: float | None
 
 
 class RunRecord(RunSummary):
