@@ -10,7 +10,9 @@ EXPORTER = ROOT / "exporter" / "joulemark"
 
 # From where data comes in to where it goes out: a module imports only from its own layer and those before it.
 LAYERS = (
-    {"errors", "names", "clock", "accounting", "metrics", "promql", "visible_devices"},
+    {"errors", "names", "clock", "metrics", "promql", "visible_devices"},
+    {"run_record"},
+    {"accounting"},
     {"settings", "sources"},
     {"ticks", "agreement", "lanes", "power_integral"},
     {"boundary", "gauge"},

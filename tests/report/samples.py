@@ -44,6 +44,8 @@ def stage(name: str, joules: float, **fields: Any) -> dict[str, Any]:
         "mean_watts": joules / 40.0,
         "peak_watts": joules / 20.0,
         "windows": 1,
+        "power_integral_joules_by_device": {},
+        "node": "",
     } | fields
 
 

@@ -80,5 +80,7 @@ def _per_token(value: float | None) -> str:
     return "—" if value is None else f"{value:.3g}"
 
 
-def _instant(unix_seconds: float) -> str:
+def _instant(unix_seconds: float | None) -> str:
+    if unix_seconds is None:
+        return "—"
     return datetime.fromtimestamp(unix_seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .. import accounting
 from ..promql import StageKey
-from .run_record import RunRecord, StageRecord
+from ..run_record import RunRecord, StageRecord
 
 Records = Mapping[str, RunRecord]
 
@@ -70,7 +70,7 @@ class Account:
     dataset: str | None
     seed: int | None
     origin: str
-    created_at: float
+    created_at: float | None
     rows: tuple[Row, ...]
     total: Row
     quality: float | None

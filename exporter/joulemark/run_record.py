@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..errors import JoulemarkError
+from .errors import JoulemarkError
 
 ORIGINS = ("measured", "modelled", "published")
 
@@ -22,9 +22,10 @@ class RecordError(JoulemarkError):
 
 @dataclass(frozen=True)
 class StageRecord:
-    """One stage and phase of a run, all its windows together. Joules are the ledger's, the counter's estimate.
+    """One stage and phase of a run on one node, all its windows together. Joules are the counter's estimate.
 
-    `power_integral_joules` is the second estimator; None where the device has only one. Imported energy has no bound
+    `power_integral_joules` is the second estimator, in all and by device; None and empty where no device has one.
+    Imported energy has no bound
     that is known here, and seconds only where its source says them.
     """
 
@@ -40,6 +41,8 @@ class StageRecord:
     mean_watts: float | None
     peak_watts: float | None
     windows: int
+    power_integral_joules_by_device: Mapping[str, float] = field(default_factory=dict)
+    node: str = ""
 
     @classmethod
     def from_json(cls, data: object, where: str) -> StageRecord:
@@ -58,6 +61,8 @@ class StageRecord:
             mean_watts=fields.optional_number("mean_watts"),
             peak_watts=fields.optional_number("peak_watts"),
             windows=fields.count("windows"),
+            power_integral_joules_by_device=fields.optional_numbers("power_integral_joules_by_device"),
+            node=fields.optional_text("node") or "",
         )
 
 
@@ -95,12 +100,12 @@ class ArtifactRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Everything the ledger knows about one run. Instants are Unix seconds."""
+    """Everything that is known about one run. Instants are Unix seconds, None where Prometheus alone was asked."""
 
     run: str
     origin: str
-    created_at: float
-    last_active_at: float
+    created_at: float | None
+    last_active_at: float | None
     joules: float
     uncertainty_joules: float | None
     seconds: float | None
@@ -125,8 +130,8 @@ class RunRecord:
         return cls(
             run=fields.text("run"),
             origin=fields.one_of("origin", ORIGINS),
-            created_at=fields.number("created_at"),
-            last_active_at=fields.number("last_active_at"),
+            created_at=fields.optional_number("created_at"),
+            last_active_at=fields.optional_number("last_active_at"),
             joules=fields.number("joules"),
             uncertainty_joules=fields.optional_number("uncertainty_joules"),
             seconds=fields.optional_number("seconds"),
@@ -196,6 +201,9 @@ class _Fields:
 
     def numbers(self, key: str) -> dict[str, float]:
         return {name: self._number(f"{key}[{name}]", value) for name, value in self._mapping(key).items()}
+
+    def optional_numbers(self, key: str) -> dict[str, float]:
+        return {} if self.get(key) is None else self.numbers(key)
 
     def counts(self, key: str) -> dict[str, int]:
         return {name: self._count(f"{key}[{name}]", value) for name, value in self._mapping(key).items()}

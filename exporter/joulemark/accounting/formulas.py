@@ -57,12 +57,18 @@ def agreement_percent(one: float, other: float) -> float:
     return 100.0 if larger == 0 else 100.0 * (min(one, other) / larger)
 
 
-def pareto_optimal(points: Sequence[tuple[float, float]]) -> list[bool]:
-    """Which (energy, quality) points are on the frontier: energy down, quality up, ties kept.
+def co2e_grams(joules: float, pue: float, grams_per_kwh: float) -> float:
+    """Grams of CO2e: E * PUE * g. Derived, never measured. Paper, Protocol."""
+    return kilowatt_hours(joules) * pue * grams_per_kwh
 
-    A point is dominated when another is no worse in both and better in one. Paper, Protocol: figures drawn.
-    """
-    return [
-        not any(e <= energy and q >= quality_ and (e, q) != (energy, quality_) for e, q in points)
-        for energy, quality_ in points
-    ]
+
+def cost(joules: float, pue: float, price_per_kwh: float) -> float:
+    """What the energy cost, the building's share included, in the currency of the price."""
+    return kilowatt_hours(joules) * pue * price_per_kwh
+
+
+def sum_if_whole(values: Iterable[float | None]) -> float | None:
+    """The sum; None of nothing, and where a part is not known: part of a run must not pass for all of it."""
+    parts = list(values)
+    known = [value for value in parts if value is not None]
+    return sum(known) if known and len(known) == len(parts) else None
