@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from exporter_process import Exporter
-
-ROOT = Path(__file__).parents[1]
+from nvml_mock import build
 
 
 @pytest.fixture
@@ -38,11 +35,7 @@ def exporter(make_exporter: Callable[..., Exporter]) -> Exporter:
 @pytest.fixture(scope="session")
 def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a freshly compiled mock libnvidia-ml.so.1."""
-    compiler = shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler: apt-get install gcc")
-    folder = tmp_path_factory.mktemp("nvml")
-    source = ROOT / "tests" / "nvml_mock" / "nvml_mock.c"
-    command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]
-    subprocess.run([*command, str(folder / "libnvidia-ml.so.1"), str(source)], check=True)
-    return folder
+    try:
+        return build(tmp_path_factory.mktemp("nvml"))
+    except FileNotFoundError as error:
+        pytest.skip(str(error))

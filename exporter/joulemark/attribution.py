@@ -29,6 +29,8 @@ _DOUBT_SECONDS = 0.5
 # A counter that stands still for so long, and for so many ticks, while power is drawn is frozen.
 _FROZEN_SECONDS = 2.0
 _FROZEN_TICKS = 20
+# How far, as a part of it, the few samples that fill in for a counter that was reset may be wrong.
+_FILLED_DOUBT = 0.5
 # Ticks that a counter must show again, at a believable rate, before it is trusted again.
 _TRUSTED_TICKS = 4
 
@@ -355,7 +357,7 @@ class DeviceAccount:
         if covered:
             joules = self._spend(books)
             for held in holders:
-                books.add(held, bound=0.1 * joules)
+                books.add(held, bound=_FILLED_DOUBT * joules)
         else:
             limit = (self.device.power_limit_watts or 0.0) * (reading.steady - self.settled.at)
             for held in holders:
@@ -366,7 +368,9 @@ class DeviceAccount:
         self._ahead.clear()
         self._clean.clear()
         self._slices.clear()
-        self._start_from(reading, energy, (reading.watts or 0.0) if covered else 0.0)
+        watts = (reading.watts or 0.0) if covered else 0.0
+        self._start_from(reading, energy, watts)
+        books.add(self.holders_settled, variance=(watts * self.settled.spread) ** 2)
         return max(0.0, reading.steady - begin - self._hole_seconds)
 
     def _try_counter(self, reading: Reading, energy: float, books: _Bookings, events: list[str]) -> float:

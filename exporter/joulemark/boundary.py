@@ -29,6 +29,9 @@ _LONE_VARIATION = 0.15
 _WITHIN = 2.5
 # A stretch whose length is known no better than this part of it tells no power.
 _TIMED = 0.25
+# How far, as a part of it, the energy of a part of a tick may be from even power without that anything shows it:
+# the standard deviation of a square wave between half and one and a half of its mean is about this.
+_INSIDE = 0.2
 # How well the instant is known at which a stage's power really changed.
 _INSTANT_SECONDS = 0.0003
 _MICROJOULES = 1e-6
@@ -118,6 +121,7 @@ def split(begin: Tick, end: Tick, cuts: Sequence[float], before: Power | None, a
         watts = most if abs(tick.at - cut) < 2 * tick.spread else powers[index].watts
         variances[index] += (watts * tick.spread) ** 2 + (most * _INSTANT_SECONDS) ** 2
     whole = sum(variances)
+    unseen = _unseen_inside(expected, variances)
     missing = gained - sum(expected)
     parts = [max(0.0, m + missing * v / whole) for m, v in zip(expected, variances, strict=True)]
     scale = gained / sum(parts) if sum(parts) > 0 else 0.0
@@ -125,7 +129,21 @@ def split(begin: Tick, end: Tick, cuts: Sequence[float], before: Power | None, a
     # Float rounding must not make a joule: the largest part takes what is left.
     largest = parts.index(max(parts))
     parts[largest] += gained - sum(parts)
-    return [Part(e, min(v * (1 - v / whole), gained**2)) for e, v in zip(parts, variances, strict=True)]
+    return [
+        Part(e, min(v * (1 - v / whole) + more, gained**2)) for e, v, more in zip(parts, variances, unseen, strict=True)
+    ]
+
+
+def _unseen_inside(expected: Sequence[float], variances: Sequence[float]) -> list[float]:
+    """Variances of the parts by what power may do inside a tick while every whole tick gains the same.
+
+    A load that repeats with the ticks looks even in all that can be seen; it is in the bound, not in the split.
+    """
+    whole, found = sum(variances), []
+    for one in range(len(expected)):
+        moves = [(float(one == j) - variances[one] / whole) * _INSIDE * joules for j, joules in enumerate(expected)]
+        found.append(sum(move * move for move in moves))
+    return found
 
 
 def _unknown(gained: float, seconds: float, before: Power | None, after: Power | None) -> Power:

@@ -92,7 +92,8 @@ def _health(view: DeviceView) -> Iterator[Sample]:
     yield "joulemark_read_gap_seconds_total", (name,), view.gap_seconds
     if health.last_read_at is not None:
         yield "joulemark_last_read_timestamp_seconds", (name,), health.last_read_at
-    yield "joulemark_counter_tick_seconds", (name,), view.tick_seconds
+    if view.tick_seconds is not None:
+        yield "joulemark_counter_tick_seconds", (name,), view.tick_seconds
     if view.disagreement_ratio is not None:
         yield "joulemark_estimator_disagreement_ratio", (name,), view.disagreement_ratio
 

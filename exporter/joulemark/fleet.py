@@ -193,7 +193,7 @@ class Fleet:
         return DeviceView(
             device=device,
             source=account.source,
-            tick_seconds=account.ticks.seconds,
+            tick_seconds=account.ticks.known_seconds if account.counting else None,
             disagreement_ratio=self._agreement[device.key].disagreement_ratio if account.counting else None,
             joules=account.total_joules,
             gap_seconds=account.gap_seconds,

@@ -25,12 +25,13 @@ class DeviceHealth:
 class DeviceView:
     """A device, its total in joules, who holds it, its latest power in watts and its health.
 
-    `source` is where its energy comes from now, `tick_seconds` the measured refresh of its counter.
+    `source` is where its energy comes from now, `tick_seconds` the measured refresh of its counter,
+    None before it is measured and where there is none.
     """
 
     device: Device
     source: str
-    tick_seconds: float
+    tick_seconds: float | None
     disagreement_ratio: float | None
     joules: float
     gap_seconds: float

@@ -68,9 +68,9 @@ class TickTracker:
         return self.declared or self._period or UNMEASURED_TICK_SECONDS
 
     @property
-    def measured(self) -> bool:
-        """Whether the period was measured on this device."""
-        return self._period is not None
+    def known_seconds(self) -> float | None:
+        """The time between refreshes where it is declared or was measured on this device, else None."""
+        return self.declared or self._period
 
     @property
     def training(self) -> bool:

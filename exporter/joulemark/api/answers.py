@@ -111,7 +111,7 @@ class DeviceRecord(BaseModel):
     up: bool = Field(description="the last reading came")
     watts: float | None
     joules: float = Field(description="all energy counted so far")
-    tick_seconds: float = Field(description="measured refresh interval of its counter")
+    tick_seconds: float | None = Field(description="refresh interval of its counter; null until it is measured")
     disagreement_ratio: float | None = Field(description="between its two estimators")
     gap_seconds: float = Field(description="time of which nothing is known")
     last_read_at: float | None

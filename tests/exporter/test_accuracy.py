@@ -1,0 +1,35 @@
+"""The accuracy benchmark's cases, each a few times: the wanted figures and the stated bounds hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from benchmarks.accuracy.cases import CASES, Case
+from benchmarks.accuracy.measure import measure
+
+RUNS = 3
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_wanted_accuracy_is_reached_and_the_stated_bound_holds(
+    case: Case, nvml_library: Path, tmp_path: Path
+) -> None:
+    result = measure(case, nvml_library, tmp_path, RUNS)
+    assert result.missed == []
+    assert [window for window in result.windows if not window.holds] == []
+    # A bound that is wide enough for anything would be no bound.
+    if not case.faults and all(window.truth > 200 for window in result.windows):
+        assert result.bound < 1.0
+    assert result.residual < 1e-6
+    assert (min(result.gaps) > 0) == bool(case.faults)
+
+
+def test_an_outage_is_no_reason_to_be_wrong_about_the_stages_beside_it(nvml_library: Path, tmp_path: Path) -> None:
+    (case,) = [case for case in CASES if case.name == "GPU lost 5 s across a boundary"]
+    result = measure(case, nvml_library, tmp_path, RUNS)
+    assert min(result.gaps) == pytest.approx(5.0, abs=0.5)
+    beside = [stage for stage in result.stages if stage.stage not in ("teacher", "student")]
+    assert max(stage.ratio for stage in beside) < 0.002
+    # Nothing is lost either: the counter ran on, and what it gained is booked to the two stages.
+    assert result.total < 0.01
