@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from exporter_process import Exporter
@@ -15,8 +17,8 @@ def make_exporter(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
     """Starts exporters on the test's own state folder and stops them at the end."""
     started: list[Exporter] = []
 
-    def make(*options: str, env: dict[str, str] | None = None) -> Exporter:
-        exporter = Exporter(tmp_path / "state", *(options or ("--source", "replay")), env=env)
+    def make(*options: str, env: dict[str, str] | None = None, client: dict[str, Any] | None = None) -> Exporter:
+        exporter = Exporter(tmp_path / "state", *(options or ("--source", "replay")), env=env, client=client)
         started.append(exporter)
         return exporter.start()
 
@@ -30,6 +32,20 @@ def make_exporter(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
 def exporter(make_exporter: Callable[..., Exporter]) -> Exporter:
     """An exporter on the replay source."""
     return make_exporter()
+
+
+@pytest.fixture(scope="session")
+def other_host() -> str:
+    """An address of this machine that is not loopback: who connects to it comes from another machine, so to say."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # Sends nothing: it only chooses an address.
+            host = str(probe.getsockname()[0])
+        except OSError:
+            host = "127.0.0.1"
+    if host.startswith("127."):
+        pytest.skip("this machine has no address but loopback")
+    return host
 
 
 @pytest.fixture(scope="session")

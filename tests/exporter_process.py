@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until it holds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
 class Exporter:
     """A `joulemark serve` process; it can be killed and started again on the same state."""
 
-    def __init__(self, state_dir: Path, *options: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, state_dir: Path, *options: str, env: dict[str, str] | None = None, client: dict[str, Any] | None = None
+    ) -> None:
         self.state_dir = state_dir
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._client = client or {}
+        self.url = f"{'https' if 'verify' in self._client else 'http'}://127.0.0.1:{self.port}"
         self.options = options
         self.env = {**os.environ, **(env or {})}
-        self.http = httpx.Client(base_url=self.url, timeout=10, trust_env=False)
+        self.http = self.new_client()
+
+    def new_client(self) -> httpx.Client:
+        """Another client, with connections of its own."""
+        return httpx.Client(base_url=self.url, timeout=10, trust_env=False, **self._client)
+
+    @property
+    def proc(self) -> Path:
+        """What the kernel says about the process."""
+        return Path(f"/proc/{self.process.pid}")
 
     def start(self) -> Exporter:
         command = [
@@ -62,6 +83,14 @@ class Exporter:
         if self.process.stdout:
             self.process.stdout.close()
         return code
+
+    def stop_and_read_log(self) -> str:
+        """End it and return all that it wrote."""
+        self.process.terminate()
+        assert self.process.stdout
+        log = self.process.stdout.read().decode()
+        self.finish()
+        return log
 
     def metrics(self) -> dict[str, float]:
         """Every sample of /metrics by its text `name{labels}`."""

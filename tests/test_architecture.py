@@ -10,7 +10,7 @@ EXPORTER = ROOT / "exporter" / "joulemark"
 
 # From where data comes in to where it goes out: a module imports only from its own layer and those before it.
 LAYERS = (
-    {"errors", "names", "clock", "metrics", "promql", "visible_devices"},
+    {"addresses", "errors", "names", "clock", "metrics", "promql", "visible_devices"},
     {"run_record"},
     {"accounting"},
     {"settings", "sources"},

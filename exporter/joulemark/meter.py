@@ -129,6 +129,14 @@ class Meter:
             self.ledger.count_seconds(self._clock.steady())
             return [self.summary(window) for window in self.ledger.active()]
 
+    def windows(self, limit: int, run: str | None = None) -> list[dict[str, object]]:
+        """Summaries of the windows that began last, newest first, after a fresh reading."""
+        self.sample()
+        with self._lock:
+            self.commit()
+            open_ones = self.ledger.state.windows
+            return [self.summary(open_ones.get(x.id, x)) for x in self._store.windows(limit, run)]
+
     # -- runs ----------------------------------------------------------------------------------------------
 
     def declare(self, name: str, fields: Mapping[str, object]) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import signal
-import socket
 import sys
-
-import uvicorn
+from contextlib import ExitStack
 
 from .api import create_app
 from .clock import SystemClock
-from .errors import SettingsError
 from .meter import Meter
 from .sampler import Recovery, Sampler
 from .settings import Settings
 from .sources.select import late_sources, select_sources
-from .web.gate import Gate
+from .web.listeners import close, listen, url_of
+from .web.server import Protection, serve_http
 
 log = logging.getLogger(__name__)
 
@@ -30,23 +27,27 @@ def serve(settings: Settings) -> None:
     # Uvicorn hands a signal on when it has shut down: it must end this function, not the process.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
-    # Bound first: a port in use must be known before the ledger is touched.
-    listener = _bind(*settings.host_and_port)
-    clock = SystemClock()
-    with listener:
+    # Both first: a file that cannot be used or a port in use must be known before the ledger is touched.
+    protection = Protection(settings)
+    signal.signal(signal.SIGHUP, lambda *_: protection.forget())
+    with ExitStack() as doors:
+        listeners = []
+        for address in settings.listen_addresses:
+            listeners.append(listen(address, settings.socket_mode, settings.socket_group))
+            doors.callback(close, listeners[-1], address)
+        clock = SystemClock()
         sources = select_sources(settings, clock)
         meter = Meter(sources, settings.state_dir, clock, keep_runs=settings.keep_runs, threads=True)
         sampler = Sampler(meter, clock, settings.sample_interval)
         recovery = Recovery(meter, lambda: late_sources(settings, clock, meter.sources))
         try:
             _log_devices(meter)
-            log.info("listening=http://%s:%d state_dir=%s", *listener.getsockname()[:2], settings.state_dir)
+            for listener in listeners:
+                log.info("listening=%s", url_of(listener, tls=protection.security.context is not None))
+            log.info("state_dir=%s", settings.state_dir)
             sampler.start()
             recovery.start()
-            config = uvicorn.Config(
-                Gate(create_app(meter)), log_level="warning", access_log=False, timeout_graceful_shutdown=3
-            )
-            uvicorn.Server(config).run(sockets=[listener])
+            serve_http(create_app(meter, _links(settings)), listeners, protection, settings.allowed_hosts)
         finally:
             recovery.stop()
             if sampler.is_alive():
@@ -68,18 +69,6 @@ def _log_devices(meter: Meter) -> None:
             log.warning("device=%s source=%s energy is MODELLED, not measured", device.name, device.source)
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise SettingsError(
-                f"port {port} on {host} is in use: stop what listens there ('ss -ltnp sport = :{port}' names it) "
-                "or choose another by --web.listen-address"
-            ) from error
-        raise SettingsError(f"cannot listen on {host}:{port}: {error}; see --web.listen-address") from error
-    return listener
+def _links(settings: Settings) -> dict[str, str]:
+    links = {"Prometheus": settings.prometheus_url, "Grafana": settings.grafana_url}
+    return {name: url for name, url in links.items() if url}

@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 
+from .addresses import Address, parse_addresses
 from .errors import SettingsError
 
 SOURCES = ("auto", "nvml_counter", "nvml_power", "rapl", "cpu_model", "replay")
@@ -24,14 +26,37 @@ def _duration(text: str) -> float:
     return float(text)
 
 
+def _octal(text: str) -> int:
+    return int(text, 8)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    if any(set(name) & set("/ @:*") for name in names):
+        raise ValueError("a host name has neither scheme nor port")
+    return names
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.username:
+        raise ValueError("not a web address")
+    return text
+
+
 @dataclass(frozen=True)
 class Setting:
-    """One row of the table: `field` is the attribute of Settings, `flag` the option, also the YAML key."""
+    """One row of the table: `field` is the attribute of Settings, `flag` the option, also the YAML key.
+
+    `many` says that it takes several values, separated by commas or given by repeating the option.
+    """
 
     field: str
     flag: str
     parse: Any
     help: str
+    group: Literal["Power and ledger", "Web"] = "Power and ledger"
+    many: bool = False
 
     @property
     def variable(self) -> str:
@@ -40,7 +65,6 @@ class Setting:
 
 
 TABLE = (
-    Setting("listen_address", "web.listen-address", str, "Address to serve on, HOST:PORT."),
     Setting("state_dir", "state-dir", Path, "Folder of the ledger (SQLite); totals survive restarts there."),
     Setting("source", "source", str, "Power source: " + ", ".join(SOURCES) + "."),
     Setting("sample_interval", "sample-interval", _duration, "Time between readings: 100ms, 0.5s, 1."),
@@ -54,6 +78,40 @@ TABLE = (
         "YAML of the replay source: device -> pairs of seconds and watts.",
     ),
     Setting("log_level", "log.level", str, "debug, info, warning or error."),
+    Setting(
+        "listen_addresses",
+        "web.listen-address",
+        parse_addresses,
+        "Where to serve: HOST:PORT, :PORT for every interface, unix:/PATH for a Unix socket; repeat for several.",
+        "Web",
+        many=True,
+    ),
+    Setting("socket_mode", "web.socket-mode", _octal, "Permissions of the Unix socket, octal, e.g. 666.", "Web"),
+    Setting("socket_group", "web.socket-group", str, "Group of the Unix socket, e.g. of those who run jobs.", "Web"),
+    Setting(
+        "allowed_hosts",
+        "web.allowed-hosts",
+        _names,
+        "Names beside localhost by which browsers may reach a loopback address, e.g. of a reverse proxy.",
+        "Web",
+        many=True,
+    ),
+    Setting(
+        "web_config_file",
+        "web.config.file",
+        Path,
+        "TLS, client certificates, basic auth, rate limit: the web configuration file of Prometheus' exporters.",
+        "Web",
+    ),
+    Setting(
+        "token_file",
+        "api.token-file",
+        Path,
+        "Who may write, NAME:TOKEN lines; from then on every writer needs one, and may be on another machine.",
+        "Web",
+    ),
+    Setting("prometheus_url", "web.prometheus-url", _url, "Where browsers find Prometheus: linked on the page.", "Web"),
+    Setting("grafana_url", "web.grafana-url", _url, "Where browsers find Grafana: linked on the page.", "Web"),
 )
 
 
@@ -68,7 +126,6 @@ class Settings:
     """What `serve` runs with; checked once here and never again."""
 
     state_dir: Path
-    listen_address: str = "127.0.0.1:9871"
     source: str = "auto"
     sample_interval: float = 0.1
     keep_runs: int = 20
@@ -76,6 +133,14 @@ class Settings:
     cpu_idle_watts: float | None = None
     replay_trace: Path | None = None
     log_level: str = "info"
+    listen_addresses: tuple[Address, ...] = (Address("127.0.0.1", 9871),)
+    socket_mode: int = 0o660
+    socket_group: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    web_config_file: Path | None = None
+    token_file: Path | None = None
+    prometheus_url: str | None = None
+    grafana_url: str | None = None
 
     def __post_init__(self) -> None:
         _require(self.source in SOURCES, "source", self.source, "one of " + ", ".join(SOURCES))
@@ -89,15 +154,19 @@ class Settings:
         if self.cpu_tdp_watts and self.cpu_idle_watts:
             below = self.cpu_idle_watts <= self.cpu_tdp_watts
             _require(below, "cpu-model.idle-watts", self.cpu_idle_watts, "at most the TDP")
-        _ = self.host_and_port
+        _require(0 <= self.socket_mode <= 0o777, "web.socket-mode", oct(self.socket_mode), "0 to 777")
 
-    @property
-    def host_and_port(self) -> tuple[str, int]:
-        """The listen address in its two parts; an empty host means every interface."""
-        host, colon, port = self.listen_address.rpartition(":")
-        valid = bool(colon) and port.isdigit() and 0 <= int(port) <= 65535
-        _require(valid, "web.listen-address", self.listen_address, "HOST:PORT, for example 127.0.0.1:9871")
-        return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104  the user asked for every interface
+
+def default_text(row: Setting) -> str:
+    """The default of a setting as one would type it; empty when it has none."""
+    value = next(f.default for f in fields(Settings) if f.name == row.field)
+    if row.field == "state_dir":
+        return str(default_state_dir())
+    if row.field == "socket_mode":
+        return f"{value:o}"
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    return "" if value is None else str(value)
 
 
 def load_settings(flags: Mapping[str, str | None], environ: Mapping[str, str], config_file: Path | None) -> Settings:
@@ -129,14 +198,18 @@ def _from_yaml(path: Path | None) -> dict[str, tuple[str, str]]:
     for key in data:
         if key not in rows:
             raise SettingsError(f"configuration file {path}: unknown key {key!r}; known: {', '.join(rows)}")
-    return {rows[key].field: (f"{path}: {key}", str(value)) for key, value in data.items()}
+    return {rows[key].field: (f"{path}: {key}", _text(value)) for key, value in data.items()}
+
+
+def _text(value: object) -> str:
+    return ",".join(str(item) for item in value) if isinstance(value, list) else str(value)
 
 
 def _parse(row: Setting, origin: str, text: str) -> Any:
     try:
         return row.parse(text)
     except ValueError as error:
-        raise SettingsError(f"{origin}: {text!r} cannot be used: {row.help}") from error
+        raise SettingsError(f"{origin}: {text!r} cannot be used ({error}): {row.help}") from error
 
 
 def _flag(field: str) -> str:

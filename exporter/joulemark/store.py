@@ -124,6 +124,15 @@ class Store:
         row = self._db.execute("SELECT * FROM window WHERE id = ?", (window_id,)).fetchone()
         return _window(row) if row else None
 
+    def windows(self, limit: int, run: str | None) -> list[Window]:
+        """The windows that began last, newest first; of one run, or of all."""
+        where, order = ("WHERE run = ?", "started_at") if run is not None else ("", "rowid")
+        rows = self._db.execute(
+            f"SELECT * FROM window {where} ORDER BY {order} DESC LIMIT ?",  # noqa: S608
+            (limit,) if run is None else (run, limit),
+        )
+        return sorted(map(_window, rows), key=lambda window: window.started_at, reverse=True)
+
     @property
     def boot(self) -> str | None:
         """The boot during which it was last saved, None for a new one."""

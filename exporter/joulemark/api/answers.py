@@ -20,8 +20,8 @@ class Rates(BaseModel):
     joules_per_token: float | None = Field(description="absent without tokens")
 
 
-class WindowSummary(Rates):
-    """One stretch of one stage of one run on a set of devices."""
+class WindowFacts(BaseModel):
+    """What a window is."""
 
     id: str
     run: str
@@ -37,6 +37,10 @@ class WindowSummary(Rates):
     settled: bool = Field(description="false while the counter has yet to confirm the last joules")
 
 
+class WindowSummary(Rates, WindowFacts):
+    """One stretch of one stage of one run on a set of devices."""
+
+
 class Switched(WindowSummary):
     """The new window, and what it ended."""
 
@@ -44,11 +48,16 @@ class Switched(WindowSummary):
     also_ended: list[WindowSummary] = Field(description="other windows of the run that lost their last device")
 
 
-class StageRecord(Rates):
-    """All windows of one stage and phase of a run, added up."""
+class StageName(BaseModel):
+    """Which stage."""
 
     stage: str
     phase: str
+
+
+class StageRecord(Rates, StageName):
+    """All windows of one stage and phase of a run, added up."""
+
     power_integral_joules: float | None = Field(description="the second estimator, sampled power integrated")
     windows: int
 

@@ -18,8 +18,11 @@ refused, and what would be accepted; nothing of it reaches the ledger.
 """
 
 
-def create_app(meter: Meter) -> FastAPI:
-    """The application over one meter; it lets everybody do everything, `web` guards it."""
+def create_app(meter: Meter, links: dict[str, str] | None = None) -> FastAPI:
+    """The application over one meter; it lets everybody do everything, `web` guards it.
+
+    `links` maps names of other services to where browsers find them, for the page at `/`.
+    """
     release = version("joulemark")
     app = FastAPI(
         title="Joulemark",
@@ -31,7 +34,7 @@ def create_app(meter: Meter) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     problems.install(app)
-    app.include_router(pages.router(meter, release))
+    app.include_router(pages.router(meter, release, links or {}))
     for part in (stages, devices, runs):
         app.include_router(part.router(meter), prefix="/api/v1")
     return app

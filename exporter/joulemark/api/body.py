@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from . import problems
 from .accepted import example_of
 from .problems import Refused
 
 MAX_BODY_BYTES = 64 * 1024
+BODY_SECONDS = 10.0
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -40,6 +43,16 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 async def _bytes(request: Request) -> bytes:
+    try:
+        return await asyncio.wait_for(_whole(request), BODY_SECONDS)
+    except (asyncio.TimeoutError, ClientDisconnect):
+        raise Refused(
+            408, "Body incomplete", f"the body was not whole within {BODY_SECONDS:.0f} s",
+            remedy="send it at once, with its right Content-Length",
+        ) from None  # fmt: skip
+
+
+async def _whole(request: Request) -> bytes:
     raw = bytearray()
     async for chunk in request.stream():
         raw += chunk

@@ -10,6 +10,7 @@ from ..meter import Meter
 from ..snapshot import DeviceView
 from .answers import DeviceRecord
 from .problems import READ, refusals
+from .threads import READS, in_threads
 
 
 def router(meter: Meter) -> APIRouter:
@@ -17,6 +18,7 @@ def router(meter: Meter) -> APIRouter:
     calls = APIRouter(tags=["devices"])
 
     @calls.get("/devices", response_model=list[DeviceRecord], responses=refusals(*READ))
+    @in_threads(READS)
     def devices() -> list[dict[str, Any]]:
         """The devices: watts, joules so far, source and its health, and whether the energy is modelled."""
         return [_record(view) for view in meter.devices()]

@@ -1,42 +1,66 @@
-"""What is not JSON: /metrics, probes, the landing page."""
+"""What is not JSON: /metrics, probes, and the pages for browsers."""
 
 from __future__ import annotations
 
+from html import escape
+from importlib.resources import files
+
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
 from prometheus_client.exposition import choose_encoder
 
 from ..exposition import registry_of
 from ..meter import Meter
+from .problems import Refused
+from .threads import SCRAPES, in_threads
+
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_STATIC = ("style.css", "figures.js", "landing.js", "docs.js", "icon.svg")
 
 
-def router(meter: Meter, release: str) -> APIRouter:
-    """The pages over this meter."""
+def router(meter: Meter, release: str, links: dict[str, str]) -> APIRouter:
+    """The pages over this meter; `links` maps the names of other services to where browsers find them."""
     pages = APIRouter(include_in_schema=False)
     registry = registry_of(meter.snapshot, release)
-
-    @pages.get("/", response_class=HTMLResponse)
-    def landing() -> str:
-        return _LANDING
+    landing = _page("index.html").replace("<!--links-->", _links(links))
+    static = {name: _page(name) for name in _STATIC}
 
     @pages.get("/metrics")
+    @in_threads(SCRAPES)
     def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"Content-Type": content_type})
 
-    @pages.get("/-/healthy")
-    def healthy() -> Response:
-        return Response("Joulemark is healthy.\n", media_type="text/plain")
+    @pages.get("/")
+    async def overview() -> Response:
+        return Response(landing, media_type="text/html")
 
-    @pages.get("/-/ready")
-    def ready() -> Response:
-        return Response("Joulemark is ready.\n", media_type="text/plain")
+    @pages.get("/docs")
+    async def docs() -> Response:
+        return Response(_page("docs.html"), media_type="text/html")
 
+    @pages.get("/static/{name}")
+    async def file(name: str) -> Response:
+        if name not in static:
+            raise Refused(404, "Not found", f"there is no file {name[:80]!r}", remedy="/ is the page for browsers")
+        return Response(static[name], media_type=_TYPES[name.rpartition(".")[2]])
+
+    _probes(pages)
     return pages
 
 
-_LANDING = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Joulemark</title></head><body>
-<h1>Joulemark</h1><p>Says where the joules of a pipeline go, stage by stage.</p><ul>
-<li><a href="/metrics">Metrics</a></li><li><a href="/api/v1/stage">Open windows</a></li>
-<li><a href="/api/v1/runs">Runs</a></li><li><a href="/openapi.json">API</a></li></ul></body></html>
-"""
+def _probes(pages: APIRouter) -> None:
+    @pages.get("/-/healthy")
+    async def healthy() -> Response:
+        return Response("Joulemark is healthy.\n", media_type="text/plain")
+
+    @pages.get("/-/ready")
+    async def ready() -> Response:
+        return Response("Joulemark is ready.\n", media_type="text/plain")
+
+
+def _page(name: str) -> str:
+    return (files("joulemark.api") / "static" / name).read_text(encoding="utf-8")
+
+
+def _links(links: dict[str, str]) -> str:
+    return "\n  ".join(f'<li><a href="{escape(url)}">{escape(name)}</a></li>' for name, url in links.items())

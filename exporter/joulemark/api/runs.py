@@ -12,6 +12,7 @@ from .answers import RunRecord, RunSummary
 from .body import body_of, schema_of
 from .problems import READ, WRITE, refusals
 from .requests import ArtifactBody, RunBody, ScoreBody
+from .threads import READS, in_threads
 
 # Checked by the ledger, whose words are better than a pattern.
 RunName = Annotated[str, Path(examples=["kd-1b"], json_schema_extra={"pattern": names.anchored(names.RUN)})]
@@ -22,11 +23,13 @@ def router(meter: Meter) -> APIRouter:
     calls = APIRouter(prefix="/runs", tags=["runs"])
 
     @calls.get("", response_model=list[RunSummary], responses=refusals(*READ))
+    @in_threads(READS)
     def runs() -> list[dict[str, object]]:
         """The runs, newest first, at most 1000."""
         return meter.runs()
 
     @calls.get("/{run}", response_model=RunRecord, responses=refusals(*READ, 404))
+    @in_threads(READS)
     def run_record(run: RunName) -> dict[str, object]:
         """Full accounting of one run."""
         return meter.run_record(run)

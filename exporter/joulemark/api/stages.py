@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 
 from ..meter import Meter
 from ..state import StageRequest
@@ -12,6 +12,7 @@ from .answers import Switched, WindowSummary
 from .body import body_of, schema_of
 from .problems import READ, WRITE, refusals
 from .requests import StageBody, TokensBody
+from .threads import READS, in_threads
 
 WindowId = Annotated[str, Path(description="as PUT /stage answered it", examples=["0f3b6d1c2a4e5f60"])]
 
@@ -31,9 +32,19 @@ def router(meter: Meter) -> APIRouter:
         return {**summary, "ended": ended[-1] if ended else None, "also_ended": ended[:-1]}
 
     @calls.get("/stage", response_model=list[WindowSummary], responses=refusals(*READ))
+    @in_threads(READS)
     def active() -> list[dict[str, object]]:
         """The open windows, oldest first."""
         return meter.active()
+
+    @calls.get("/windows", response_model=list[WindowSummary], responses=refusals(*READ, 422))
+    @in_threads(READS)
+    def windows(
+        run: Annotated[str | None, Query(max_length=128, description="of this run; of all when left out")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 20,
+    ) -> list[dict[str, object]]:
+        """The windows that began last, newest first, those that have ended included."""
+        return meter.windows(limit, run)
 
     @calls.post(
         "/stage/{window_id}/heartbeat",

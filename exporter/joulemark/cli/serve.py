@@ -9,17 +9,25 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from ..settings import TABLE, load_settings
+from ..settings import TABLE, Setting, default_text, load_settings
 
-HELP = (
-    "Read power, keep the ledger, serve /metrics and the stage API. Every option is also an environment variable "
-    "(shown beside it) and a key of the YAML file; options win over the environment, that over the file."
-)
+HELP = """Read power, keep the ledger, serve /metrics, the stage API and a page for browsers.
+
+Works with no option at all: http://127.0.0.1:9871, open to this machine alone.
+
+For a cluster: --web.listen-address :9871 --api.token-file tokens --web.config.file web.yml
+
+For jobs of other users of this machine: --web.listen-address unix:/run/joulemark.sock --web.socket-group jobs
+
+Every option is also an environment variable (in brackets) and a key of the YAML file; options win over the
+environment, that over the file. Token and web configuration files are read anew when they change, and on SIGHUP.
+"""
 
 
 def _serve(**options: Any) -> None:
     config_file: Path | None = options.pop("config_file")
-    settings = load_settings(options, os.environ, config_file)
+    flags = {name: ",".join(value) if isinstance(value, list) else value for name, value in options.items()}
+    settings = load_settings(flags, os.environ, config_file)
     from ..serve import serve  # the web stack is loaded only by those who serve
 
     serve(settings)
@@ -27,15 +35,9 @@ def _serve(**options: Any) -> None:
 
 def _with_options() -> Any:
     """`_serve` with one typed option per row of the table, as typer reads signatures."""
-    kind: Any = Optional[str]  # noqa: UP045  typer evaluates this at run time on Python 3.10 too
-    path: Any = Optional[Path]  # noqa: UP045
+    path: Any = Optional[Path]  # noqa: UP045  typer evaluates this at run time on Python 3.10 too
     parameters = [
-        inspect.Parameter(
-            row.field,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[kind, typer.Option(f"--{row.flag}", help=f"{row.help} [{row.variable}]")],
-        )
+        inspect.Parameter(row.field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(row))
         for row in TABLE
     ]
     option = typer.Option("--config.file", help="YAML file with the same keys.", envvar="JOULEMARK_CONFIG_FILE")
@@ -51,6 +53,13 @@ def _with_options() -> Any:
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
+
+
+def _annotation(row: Setting) -> Any:
+    kind: Any = Optional[list[str]] if row.many else Optional[str]  # noqa: UP045
+    default = default_text(row)
+    words = f"{row.help} [default: {default}]" if default else row.help
+    return Annotated[kind, typer.Option(f"--{row.flag}", help=f"{words} [{row.variable}]", rich_help_panel=row.group)]
 
 
 command = _with_options()
