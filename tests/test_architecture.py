@@ -10,7 +10,19 @@ EXPORTER = ROOT / "exporter" / "joulemark"
 
 # From where data comes in to where it goes out: a module imports only from its own layer and those before it.
 LAYERS = (
-    {"addresses", "errors", "names", "clock", "metrics", "promql", "visible_devices"},
+    {
+        "addresses",
+        "carbon",
+        "cell",
+        "errors",
+        "factors",
+        "gpus",
+        "names",
+        "clock",
+        "metrics",
+        "promql",
+        "visible_devices",
+    },
     {"run_record"},
     {"accounting"},
     {"settings", "sources"},

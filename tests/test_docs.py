@@ -28,7 +28,7 @@ def test_every_metric_follows_the_naming_conventions() -> None:
 @pytest.mark.parametrize("page", ["README.md", *(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))])
 def test_pages_name_only_metrics_and_files_that_exist(page: str) -> None:
     text = (ROOT / page).read_text()
-    rules = (ROOT / "prometheus" / "rules" / "joulemark.yml").read_text()
+    rules = "".join(path.read_text() for path in (ROOT / "prometheus" / "rules").glob("*.yml"))
     recorded = set(re.findall(r"record: (\S+)", rules))
     for name in set(
         re.findall(
@@ -46,5 +46,5 @@ def test_pages_name_only_metrics_and_files_that_exist(page: str) -> None:
 def test_the_readme_names_every_serve_setting_by_its_help_only() -> None:
     text = (ROOT / "README.md").read_text()
     known = {f"--{row.flag}" for row in SETTINGS}
-    for flag in re.findall(r"--(?:web|state|source|sample|keep|cpu|replay|log)[a-z.-]*", text):
+    for flag in re.findall(r"--(?:web|state|source|sample|keep|cpu|replay|log|pue|carbon|price)[a-z.-]*", text):
         assert flag in known, flag

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from .cell import cell_of
 from .metrics import TABLE
-from .snapshot import DeviceView, RunView, SeriesView, Snapshot
+from .snapshot import DeviceView, Host, RunView, SeriesView, Snapshot
 
 Family = CounterMetricFamily | GaugeMetricFamily
 Sample = tuple[str, tuple[str, ...], float]
@@ -52,6 +53,9 @@ def samples(snapshot: Snapshot, version: str) -> Iterator[Sample]:
     for run in snapshot.runs:
         yield from _run(run)
     yield from _references(snapshot.runs)
+    for key, started_at, leased in snapshot.open_stages:
+        yield "joulemark_stage_started_timestamp_seconds", (*key, "held" if leased else "none"), started_at
+    yield from _host(snapshot.host)
     yield "joulemark_windows_expired_total", (), float(snapshot.windows_expired)
     yield "joulemark_ledger_commit_seconds", (), snapshot.commit_seconds
     yield "joulemark_build_info", (version,), 1.0
@@ -118,11 +122,37 @@ def _run(run: RunView) -> Iterator[Sample]:
     yield "joulemark_run_info", (run.name, *facts, run.origin), 1.0
     for score in run.scores:
         yield "joulemark_run_score", (run.name, score.benchmark), score.score
+        if score.reference is not None:
+            yield "joulemark_run_reference_score", (run.name, score.benchmark), score.reference
+    yield from _relations(run)
     for artifact in run.artifacts:
         yield "joulemark_run_artifact", (run.name, artifact.artifact, artifact.kind, artifact.role), 1.0
     idle = run.declared.get("idle_watts")
     for device, watts in idle.items() if isinstance(idle, dict) else ():
         yield "joulemark_run_idle_power_watts", (run.name, device), float(watts)
+
+
+def _relations(run: RunView) -> Iterator[Sample]:
+    """What a run is compared with."""
+    for field in ("baseline", "reference"):
+        if run.declared.get(field):
+            yield f"joulemark_run_{field}_info", (run.name, _text(run.declared[field])), 1.0
+    cell = cell_of(run.declared)
+    if cell is not None:
+        yield "joulemark_run_cell_info", (run.name, cell, _text(run.declared.get("seed"))), 1.0
+
+
+def _host(host: Host) -> Iterator[Sample]:
+    factors = host.factors
+    yield "joulemark_ledger_info", (host.ledger,), 1.0
+    yield "joulemark_pue_ratio", (), factors.pue
+    if factors.grid is not None:
+        labels = (factors.grid.zone, factors.grid.source)
+        yield "joulemark_carbon_intensity_grams_per_kwh", labels, factors.grid.grams_per_kwh
+    if factors.price_per_kwh is not None:
+        yield "joulemark_electricity_price_per_kwh", (_text(factors.currency),), factors.price_per_kwh
+    if host.gpus_present is not None:
+        yield "joulemark_gpus_present", (), float(host.gpus_present)
 
 
 def _references(runs: tuple[RunView, ...]) -> Iterator[Sample]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from . import history
 from .clock import Clock
 from .errors import InvalidField, UnknownName
+from .factors import Factors
 from .fleet import HUNG_SECONDS, PATIENCE_SECONDS, Fleet
 from .ledger import RETIRED, Ledger
 from .names import check_benchmark, check_run
-from .snapshot import DeviceView, RunView, SeriesView, Snapshot
+from .snapshot import DeviceView, Host, OpenStage, RunView, SeriesView, Snapshot
 from .sources.base import Source
 from .state import StageRequest
 from .store import Store
@@ -31,11 +32,20 @@ class Meter:
     """
 
     def __init__(
-        self, sources: Sequence[Source], state_dir: Path, clock: Clock, *, keep_runs: int = 20, threads: bool = False
+        self,
+        sources: Sequence[Source],
+        state_dir: Path,
+        clock: Clock,
+        *,
+        keep_runs: int = 20,
+        threads: bool = False,
+        factors: Factors = Factors(),  # noqa: B008  frozen
+        gpus_present: int | None = None,
     ) -> None:
         self._clock = clock
         self._keep_runs = keep_runs
         self._store = Store(state_dir)
+        self._host = Host(self._store.ledger_id, factors, gpus_present)
         modelled = any(device.modelled for source in sources for device in source.devices)
         state = self._store.load(keep_runs, clock.boot())
         self.ledger = Ledger(state, origin="modelled" if modelled else "measured", recall=self._store.recall)
@@ -211,6 +221,8 @@ class Meter:
                 ),
                 windows_expired=state.windows_expired,
                 commit_seconds=self._commit_seconds,
+                open_stages=tuple(_open_stages(self.ledger.active())),
+                host=self._host,
             )
 
     def devices(self) -> list[DeviceView]:
@@ -252,6 +264,15 @@ def _series_view(key: SeriesKey, totals: Totals, names: Mapping[str, str]) -> Se
         totals.known_bound_joules,
         dict(totals.tokens),
     )
+
+
+def _open_stages(windows: Iterable[Window]) -> list[OpenStage]:
+    """Each stage with an open window once for those with a lease and once for those without: its oldest window."""
+    oldest: dict[tuple[SeriesKey, bool], float] = {}
+    for window in windows:
+        stage = (window.key, window.lease_seconds is not None)
+        oldest[stage] = min(window.started_at, oldest.get(stage, window.started_at))
+    return [OpenStage(key, at, leased) for (key, leased), at in sorted(oldest.items())]
 
 
 def _by_name(joules: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 from .api import create_app
 from .clock import SystemClock
+from .gpus import gpus_present
 from .meter import Meter
 from .sampler import Recovery, Sampler
 from .settings import Settings
@@ -37,7 +38,10 @@ def serve(settings: Settings) -> None:
             doors.callback(close, listeners[-1], address)
         clock = SystemClock()
         sources = select_sources(settings, clock)
-        meter = Meter(sources, settings.state_dir, clock, keep_runs=settings.keep_runs, threads=True)
+        meter = Meter(
+            sources, settings.state_dir, clock, keep_runs=settings.keep_runs, threads=True,
+            factors=settings.factors, gpus_present=gpus_present(),
+        )  # fmt: skip
         sampler = Sampler(meter, clock, settings.sample_interval)
         recovery = Recovery(meter, lambda: late_sources(settings, clock, meter.sources))
         try:

@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 import yaml
 
 from .addresses import Address, parse_addresses
+from .carbon import intensity_of
 from .errors import SettingsError
+from .factors import Factors
 
 SOURCES = ("auto", "nvml_counter", "nvml_power", "rapl", "cpu_model", "replay")
 
@@ -55,7 +57,7 @@ class Setting:
     flag: str
     parse: Any
     help: str
-    group: Literal["Power and ledger", "Web"] = "Power and ledger"
+    group: Literal["Power and ledger", "CO2e and cost", "Web"] = "Power and ledger"
     many: bool = False
 
     @property
@@ -77,6 +79,32 @@ TABLE = (
         Path,
         "YAML of the replay source: device -> pairs of seconds and watts.",
     ),
+    Setting(
+        "pue",
+        "pue",
+        float,
+        "Facility power over device power, for CO2e and cost; 1 counts no overhead.",
+        "CO2e and cost",
+    ),
+    Setting(
+        "carbon_zone", "carbon.zone", str, "Country of the grid for CO2e: DE, FRA, US, EU, WORLD, …", "CO2e and cost"
+    ),
+    Setting(
+        "carbon_grams_per_kwh",
+        "carbon.grams-per-kwh",
+        float,
+        "Grams of CO2e per kWh, in place of the table's.",
+        "CO2e and cost",
+    ),
+    Setting(
+        "carbon_file",
+        "carbon.file",
+        Path,
+        "CSV (zone, grams_per_kwh, source) in place of the shipped table.",
+        "CO2e and cost",
+    ),
+    Setting("price_per_kwh", "price.per-kwh", float, "Price of a kWh, for cost.", "CO2e and cost"),
+    Setting("price_currency", "price.currency", str, "Currency of the price: EUR, USD, …", "CO2e and cost"),
     Setting("log_level", "log.level", str, "debug, info, warning or error."),
     Setting(
         "listen_addresses",
@@ -132,6 +160,12 @@ class Settings:
     cpu_tdp_watts: float | None = None
     cpu_idle_watts: float | None = None
     replay_trace: Path | None = None
+    pue: float = 1.0
+    carbon_zone: str | None = None
+    carbon_grams_per_kwh: float | None = None
+    carbon_file: Path | None = None
+    price_per_kwh: float | None = None
+    price_currency: str | None = None
     log_level: str = "info"
     listen_addresses: tuple[Address, ...] = (Address("127.0.0.1", 9871),)
     socket_mode: int = 0o660
@@ -155,6 +189,13 @@ class Settings:
             below = self.cpu_idle_watts <= self.cpu_tdp_watts
             _require(below, "cpu-model.idle-watts", self.cpu_idle_watts, "at most the TDP")
         _require(0 <= self.socket_mode <= 0o777, "web.socket-mode", oct(self.socket_mode), "0 to 777")
+        _ = self.factors
+
+    @property
+    def factors(self) -> Factors:
+        """What turns joules into CO2e and cost; raises SettingsError for what cannot be used."""
+        grid = intensity_of(self.carbon_zone, self.carbon_grams_per_kwh, self.carbon_file)
+        return Factors(self.pue, grid, self.price_per_kwh, self.price_currency)
 
 
 def default_text(row: Setting) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from .factors import Factors
 from .sources.base import Device, Vitals
 from .windows import SeriesKey
 
@@ -81,6 +82,23 @@ class RunView:
     artifacts: tuple[Artifact, ...] = ()
 
 
+class OpenStage(NamedTuple):
+    """A stage with an open window: since when (Unix time), and whether a lease will end it when nobody renews it."""
+
+    key: SeriesKey
+    started_at: float
+    leased: bool
+
+
+@dataclass(frozen=True)
+class Host:
+    """What is said of exporter and machine: the id of its ledger, factors of CO2e and cost, GPUs that are there."""
+
+    ledger: str = ""
+    factors: Factors = field(default_factory=Factors)
+    gpus_present: int | None = None
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """All of it; `gone_joules` are totals by name of devices that are no longer there."""
@@ -91,3 +109,5 @@ class Snapshot:
     runs: tuple[RunView, ...]
     windows_expired: int
     commit_seconds: float
+    open_stages: tuple[OpenStage, ...] = ()
+    host: Host = Host()

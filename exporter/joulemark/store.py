@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,6 +141,11 @@ class Store:
         return str(row[0]) if row else None
 
     @property
+    def ledger_id(self) -> str:
+        """What tells this ledger from all others, for as long as it exists."""
+        return str(self._db.execute("SELECT value FROM meta WHERE key = 'ledger_id'").fetchone()[0])
+
+    @property
     def connection(self) -> sqlite3.Connection:
         """The connection, for reading what `history` reads."""
         return self._db
@@ -156,6 +162,8 @@ class Store:
             if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
                 self._db.executescript(_SCHEMA)
                 self._db.execute("INSERT INTO meta VALUES ('schema_version', ?)", (str(SCHEMA_VERSION),))
+            # Made once: whoever scrapes it, and wherever it moves, this ledger is told from others by its id.
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('ledger_id', ?)", (uuid.uuid4().hex,))
             self._migrate()
             check_schema(self._db, self.path, oldest=SCHEMA_VERSION)
         except sqlite3.DatabaseError as error:

@@ -7,22 +7,26 @@ from pathlib import Path
 
 from prometheus_client.exposition import generate_latest
 
+from joulemark.carbon import Intensity
 from joulemark.clock import ManualClock
 from joulemark.exposition import registry_of
+from joulemark.factors import Factors
 from joulemark.meter import Meter
 from joulemark.sources.replay import ReplaySource, Trace
 from joulemark.state import StageRequest
 
 GOLDEN = Path(__file__).with_name("golden_metrics.txt")
-# What the machine's own speed decides.
-VOLATILE = ("joulemark_read_duration_seconds", "joulemark_ledger_commit_seconds")
+# What the machine's own speed decides, and an id that is made up anew.
+VOLATILE = ("joulemark_read_duration_seconds", "joulemark_ledger_commit_seconds", "joulemark_ledger_info")
 
 
 def test_the_page_is_as_it_was(tmp_path: Path) -> None:
     clock = ManualClock()
     source = ReplaySource(clock, {"gpu0": Trace(((1.0, 100.0),)), "gpu1": Trace(((1.0, 300.0),))}, epoch="e")
-    meter = Meter([source], tmp_path, clock)
-    facts = {"pipeline": "kd", "teacher": "T", "student": "S", "dataset": "D", "idle_watts": {"gpu0": 61.5}}
+    factors = Factors(1.2, Intensity("DE", 344.14, "Ember 2024"), 0.25, "EUR")
+    meter = Meter([source], tmp_path, clock, factors=factors, gpus_present=2)
+    facts: dict[str, object] = {"pipeline": "kd", "teacher": "T", "student": "S", "dataset": "D", "seed": 7}
+    facts |= {"baseline": "sft-1", "reference": "ref-1", "idle_watts": {"gpu0": 61.5}, "labels": {"alpha": "0.5"}}
     meter.declare("kd-1", facts)
     meter.score("kd-1", "gsm8k", 0.5, 0.75, 1319)
     meter.artifact("kd-1", "sha256:0", "logit_cache", "produced")

@@ -8,8 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
 PROMETHEUS = Path(__file__).parents[2] / "prometheus"
+DOCS = PROMETHEUS.parent / "docs"
+
+RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 
 pytestmark = [
     pytest.mark.prometheus,
@@ -23,7 +27,7 @@ pytestmark = [
     "argv",
     [
         ["check", "config", "prometheus.yml"],
-        ["check", "rules", "--lint=all", "--lint-fatal", "rules/joulemark.yml"],
+        *(["check", "rules", "--lint=all", "--lint-fatal", f"rules/{path.name}"] for path in RULES),
         *(["test", "rules", f"tests/{path.name}"] for path in sorted((PROMETHEUS / "tests").glob("*.yml"))),
     ],
     ids=" ".join,
@@ -45,7 +49,16 @@ def test_the_example_target_file_is_one_that_prometheus_takes(tmp_path: Path) ->
     assert broken.returncode != 0
 
 
-def test_every_rule_says_what_it_gives() -> None:
-    lines = (PROMETHEUS / "rules" / "joulemark.yml").read_text().splitlines()
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+def test_every_rule_says_what_it_gives(path: Path) -> None:
+    lines = path.read_text().splitlines()
     bare = [line for before, line in pairwise(lines) if "- record:" in line and "#" not in before]
     assert bare == []
+
+
+def test_rule_groups_and_rules_have_names_of_their_own() -> None:
+    groups = [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
+    names = [group["name"] for group in groups]
+    assert len(names) == len(set(names)), "Prometheus tells groups apart by file, a reader does not"
+    rules = [(rule["record"], str(rule.get("labels"))) for group in groups for rule in group["rules"]]
+    assert len(rules) == len(set(rules))
