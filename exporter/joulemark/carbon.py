@@ -31,10 +31,6 @@ def intensity_of(zone: str | None, grams_per_kwh: float | None = None, table: Pa
     """
     if zone is not None and not 1 <= len(zone.strip()) <= 64:
         raise SettingsError(f"--carbon.zone: {zone!r} is not possible; accepted: 1 to 64 characters")
-    if table and (zone is None or grams_per_kwh is not None):
-        raise SettingsError(
-            "--carbon.file is given, but no figure is taken from it: name a zone of it by --carbon.zone"
-        )
     if grams_per_kwh is not None:
         if not 0 <= grams_per_kwh <= 10_000:
             raise SettingsError(f"--carbon.grams-per-kwh: {grams_per_kwh!r} is not possible; accepted: 0 to 10000")
