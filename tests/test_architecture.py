@@ -44,6 +44,7 @@ LAYERS = (
     {"web"},
     {"serve"},
     {"client", "report"},
+    {"doctor"},
     {"cli"},
 )
 LAYER_OF = {module: number for number, layer in enumerate(LAYERS) for module in layer}

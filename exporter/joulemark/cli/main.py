@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..errors import JoulemarkError
+from . import doctor, import_, report, runs, serve, stage
 from . import exec as exec_command
-from . import import_, report, runs, serve, stage
 
 app = typer.Typer(
     name="joulemark",
@@ -27,6 +27,7 @@ app.add_typer(stage.app, name="stage")
 app.command("runs")(runs.command)
 app.command("report")(report.command)
 app.add_typer(import_.app, name="import")
+app.command("doctor", help=doctor.HELP)(doctor.command)
 
 
 @app.callback(invoke_without_command=True)

@@ -1,0 +1,78 @@
+"""The examination from beginning to end: what is measured when, and for how long."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from ..client import DEFAULT_URL
+from ..clock import SystemClock
+from ..settings import Settings
+from .availability import try_sources
+from .bench import Bench
+from .diagnosis import Diagnosis
+from .exporter import ask_exporter
+from .facts import ExporterFacts, LoadState, PrometheusFacts
+from .findings import SEVERITIES, Finding, finding
+from .judge_devices import judge_device
+from .judge_machine import judge_clocks, judge_sources, judge_versions
+from .judge_service import judge_exporter, judge_port, judge_prometheus, judge_state_dir
+from .machine import clock_facts, look_at_clocks, versions
+from .permissions import port_facts, state_dir_facts
+from .prometheus import ask_prometheus
+from .side_by_side import Progress
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to examine: for how long, what `serve` would run with, and whom else to ask.
+
+    `load` True or False decides over the doctor's own load; None puts it on GPUs that nobody uses.
+    """
+
+    settings: Settings
+    seconds: float = 60.0
+    load: bool | None = None
+    exporter_url: str = ""
+    prometheus_url: str = ""
+
+
+def examine(plan: Plan, progress: Progress) -> Diagnosis:
+    """Examine this machine; takes about `plan.seconds`, and nothing on the machine is changed."""
+    wall, began, clocks_before = time.time(), time.monotonic(), look_at_clocks()
+    progress.step("looking for sources", 2)
+    installed, (states, sources) = versions(), try_sources(plan.settings, SystemClock())
+    bench = Bench(sources, progress, plan.seconds)
+    load = bench.run(plan.load)
+    progress.step("asking the exporter and Prometheus", 1)
+    exporter, prometheus = _services(plan)
+    clocks = clock_facts(clocks_before)
+    findings = [
+        *judge_versions(installed),
+        *judge_sources(states, installed, plan.settings.source),
+        *(one for facts in bench.devices for one in judge_device(facts, load)),
+        *_judge_load(bench, load),
+        *judge_clocks(clocks),
+        judge_state_dir(state_dir_facts(plan.settings.state_dir)),
+        judge_port(port_facts(plan.settings)),
+        *judge_exporter(exporter, installed.joulemark),
+        *(judge_prometheus(prometheus) if prometheus else []),
+    ]
+    findings.sort(key=lambda one: SEVERITIES.index(one.severity))
+    bench.close()
+    return Diagnosis(
+        wall, time.monotonic() - began, installed, clocks, tuple(states), tuple(bench.devices), load, tuple(findings)
+    )
+
+
+def _services(plan: Plan) -> tuple[ExporterFacts, PrometheusFacts | None]:
+    exporter = ask_exporter(plan.exporter_url or DEFAULT_URL, asked=bool(plan.exporter_url))
+    return exporter, ask_prometheus(plan.prometheus_url) if plan.prometheus_url else None
+
+
+def _judge_load(bench: Bench, load: LoadState) -> list[Finding]:
+    if not any(facts.device.gauge for facts in bench.devices):
+        return []
+    if load.ran:
+        return [finding("load_ran", "", f"matrix products with PyTorch {load.torch}")]
+    return [finding("load_none", "", load.reason)]

@@ -1,0 +1,190 @@
+"""What the doctor measured and saw, before anybody judges it. Seconds, joules, watts, ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..sources.base import Device
+
+Condition = Literal["as_found", "under_load"]
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What is installed; None where it is not, or does not say."""
+
+    joulemark: str
+    python: str
+    kernel: str
+    nvidia_driver: str | None = None
+    nvml_library: str | None = None
+    cuda_driver: str | None = None
+    nvidia_ml_py: str | None = None
+    nvidia_gpus_on_pci: int = 0
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """A source: whether it is there, whether `serve` would read it, else why not; `warnings` are its own."""
+
+    name: str
+    available: bool
+    used: bool
+    reason: str = ""
+    devices: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CallTimes:
+    """How long calls of one kind took, those that failed left out; `reason` is why the last of these did."""
+
+    calls: int
+    failed: int = 0
+    median_seconds: float | None = None
+    p99_seconds: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TickTimes:
+    """When a counter refreshed: the time between refreshes, and how far they stray from an even beat.
+
+    `even` is whether the meter could follow the beat, `declared` that the period is documented and not measured,
+    `resolution_seconds` how closely refreshes were watched.
+    """
+
+    seconds: float
+    jitter_seconds: float = 0.0
+    even: bool = True
+    ticks: int = 0
+    resolution_seconds: float = 0.0
+    declared: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Counter and integrated power over the same ticks; what is None could not be had.
+
+    `counter_read` says that the counter answered, even where it never moved; of `readings` so many were `answered`,
+    and what failed in any of them is counted by reason.
+    """
+
+    condition: Condition
+    seconds: float
+    counter_joules: float | None = None
+    integral_joules: float | None = None
+    mean_watts: float | None = None
+    counter_read: bool = False
+    readings: int = 0
+    answered: int = 0
+    failed: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def disagreement_ratio(self) -> float | None:
+        """|integrated power / counter - 1|, None where only one of them could be had."""
+        if not self.counter_joules or self.integral_joules is None:
+            return None
+        return abs(self.integral_joules / self.counter_joules - 1)
+
+
+@dataclass(frozen=True)
+class GpuState:
+    """A GPU as it was found; None where the driver does not tell."""
+
+    utilization_ratio: float | None = None
+    compute_processes: int | None = None
+    persistence: bool | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody's job is at work on it."""
+        at_work = self.utilization_ratio is None or self.utilization_ratio > 0.05
+        return bool(self.compute_processes) and at_work
+
+
+@dataclass
+class DeviceFacts:
+    """All of one device; `hung` names the step in which a call did not return."""
+
+    device: Device
+    state: GpuState = field(default_factory=GpuState)
+    calls: dict[str, CallTimes] = field(default_factory=dict)
+    tick: TickTimes | None = None
+    comparisons: list[Comparison] = field(default_factory=list)
+    hung: str = ""
+
+
+@dataclass(frozen=True)
+class LoadState:
+    """The doctor's own load: whether it ran, on which GPUs (by the end of their UUIDs), else why not."""
+
+    ran: bool
+    reason: str = ""
+    torch: str = ""
+    uuids: tuple[str, ...] = ()
+
+    def is_on(self, device: Device) -> bool:
+        """Whether the device is one of those that are loaded; not knowing counts as yes."""
+        return not self.uuids or any(device.key.endswith(uuid) for uuid in self.uuids)
+
+
+@dataclass(frozen=True)
+class ClockFacts:
+    """The clocks over the examination: `step_seconds` is by how much the wall clock left the steady one."""
+
+    source: str | None
+    resolution_seconds: float
+    synchronised: bool | None
+    suspended_seconds: float
+    step_seconds: float
+    over_seconds: float
+
+
+@dataclass(frozen=True)
+class StateDirFacts:
+    """The ledger's folder, or the nearest one above it that exists; `reason` is why it cannot be written."""
+
+    path: str
+    exists: bool
+    reason: str = ""
+    filesystem: str = ""
+    free_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class PortFacts:
+    """The address that `serve` would take."""
+
+    address: str
+    state: Literal["free", "joulemark", "taken", "refused"]
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class ExporterFacts:
+    """The exporter at a URL; ratios, residuals and states by device. `asked` says that JOULEMARK_URL is set."""
+
+    url: str
+    asked: bool
+    reachable: bool
+    reason: str = ""
+    version: str = ""
+    residual_joules: Mapping[str, float] = field(default_factory=dict)
+    total_joules: Mapping[str, float] = field(default_factory=dict)
+    disagreement_ratio: Mapping[str, float] = field(default_factory=dict)
+    up: Mapping[str, bool] = field(default_factory=dict)
+    source: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PrometheusFacts:
+    """The Prometheus at a URL; `exporters` that it scrapes now, and by how much its clock is ahead of ours."""
+
+    url: str
+    reachable: bool
+    reason: str = ""
+    exporters: int = 0
+    ahead_seconds: float = 0.0

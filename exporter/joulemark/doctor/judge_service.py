@@ -1,0 +1,89 @@
+"""Findings about `joulemark serve` on this machine: its folder and port, one that runs already, Prometheus."""
+
+from __future__ import annotations
+
+from ..agreement import ALERT_RATIO
+from .facts import ExporterFacts, PortFacts, PrometheusFacts, StateDirFacts
+from .findings import Finding, finding
+
+_NETWORK_FILESYSTEMS = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "lustre",
+    "ceph",
+    "glusterfs",
+    "fuse.glusterfs",
+    "beegfs",
+    "gpfs",
+)
+_LEAST_FREE_BYTES = 100e6
+# Float rounding over many series, relative to the total.
+_ROUNDING = 1e-9
+_AHEAD_SECONDS = 1.0
+
+
+def judge_state_dir(facts: StateDirFacts) -> Finding:
+    """Whether the ledger can be kept where it would be kept."""
+    if facts.reason:
+        return finding("state_dir_refused", facts.path, facts.reason)
+    if facts.filesystem in _NETWORK_FILESYSTEMS:
+        return finding("state_dir_network", facts.path, f"file system {facts.filesystem}")
+    if facts.free_bytes < _LEAST_FREE_BYTES:
+        return finding("state_dir_full", facts.path, f"{facts.free_bytes / 1e6:.0f} MB are free")
+    return finding("state_dir", facts.path, "is writable" if facts.exists else "can be made")
+
+
+def judge_port(facts: PortFacts) -> Finding:
+    """Whether `serve` can listen."""
+    found = {"free": "is free", "joulemark": "held by Joulemark", "taken": "is in use", "refused": "cannot be taken"}
+    detail = f"{found[facts.state]} {facts.detail}".strip()
+    return finding(f"port_{facts.state}", facts.address, detail)
+
+
+def judge_exporter(facts: ExporterFacts, own_version: str) -> list[Finding]:
+    """Whether the exporter answers, is of our version, adds up, and reads its devices."""
+    if not facts.reachable:
+        kind = "exporter_unreachable" if facts.asked else "exporter_none"
+        return [finding(kind, facts.url, facts.reason)]
+    findings = [finding("exporter", facts.url, f"Joulemark {facts.version} answers"), _conservation(facts)]
+    if facts.version != own_version:
+        found = f"exporter {facts.version}, command line {own_version}"
+        findings.append(finding("exporter_version", facts.url, found))
+    for device, up in sorted(facts.up.items()):
+        if not up:
+            findings.append(finding("exporter_device_down", device, f"at {facts.url}"))
+    for device, ratio in sorted(facts.disagreement_ratio.items()):
+        if ratio > ALERT_RATIO:
+            findings.append(finding("exporter_apart", device, f"{100 * ratio:.1f} % apart at {facts.url}"))
+    for device, source in sorted(facts.source.items()):
+        if source in ("cpu_model", "replay"):
+            findings.append(finding("exporter_modelled", device, f"from {source} at {facts.url}"))
+    return findings
+
+
+def _conservation(facts: ExporterFacts) -> Finding:
+    apart = {
+        device: joules
+        for device, joules in facts.residual_joules.items()
+        if abs(joules) > max(1e-6, _ROUNDING * abs(facts.total_joules[device]))
+    }
+    if apart:
+        found = ", ".join(f"{device} {joules:+.6g} J" for device, joules in sorted(apart.items()))
+        return finding("conservation_broken", facts.url, found)
+    return finding("conservation", facts.url, f"stages add up on {len(facts.residual_joules)} device(s)")
+
+
+def judge_prometheus(facts: PrometheusFacts) -> list[Finding]:
+    """Whether Prometheus answers, scrapes, and has the same time."""
+    if not facts.reachable:
+        return [finding("prometheus_unreachable", facts.url, facts.reason)]
+    findings = [
+        finding("prometheus", facts.url, f"scrapes {facts.exporters} exporter(s)")
+        if facts.exporters
+        else finding("prometheus_empty", facts.url, "no joulemark_build_info")
+    ]
+    if abs(facts.ahead_seconds) > _AHEAD_SECONDS:
+        findings.append(finding("prometheus_clock", facts.url, f"{facts.ahead_seconds:+.1f} s ahead of this machine's"))
+    return findings
