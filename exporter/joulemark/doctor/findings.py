@@ -52,27 +52,3 @@ def finding(kind: str, subject: str, found: str) -> Finding:
     """A finding of a kind of the catalogue."""
     known = CATALOGUE[kind]
     return Finding(known.id, known.severity, subject, found, known.meaning, known.remedy)
-
-
-def reference_page() -> str:
-    """All kinds of findings as Markdown; `docs/findings.md` is this text."""
-    head = [
-        "# Findings of `joulemark doctor`",
-        "",
-        "Made from `exporter/joulemark/doctor/catalogue.yaml` by",
-        "`python -m joulemark.doctor.findings > docs/findings.md`. Programs may rely on the ids.",
-        "",
-        "| id | severity | what it means | what to do |",
-        "|---|---|---|---|",
-    ]
-    rows = [_row(kind) for kind in CATALOGUE.values()]
-    return "\n".join([*head, *rows]) + "\n"
-
-
-def _row(kind: Kind) -> str:
-    cells = (f"`{kind.id}`", kind.severity, kind.meaning, kind.remedy)
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-
-
-if __name__ == "__main__":
-    print(reference_page(), end="")
