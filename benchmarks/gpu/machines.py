@@ -73,7 +73,7 @@ class MockMachine:
     def __init__(self, folder: Path) -> None:
         build(folder)
         self._script = Script(folder / "script", [Gpu({"latency": 0.001, "tick": 0.1, "power_tick": 0.1})])
-        self.environment = self._script.environment(folder)
+        self.environment: Mapping[str, str] = self._script.environment(folder)
         self._draw(Constant(self._REST))
         os.environ.update(self.environment)
         # Under its soname, so that nvidia-ml-py in this process finds it too.
