@@ -113,9 +113,9 @@ def head(options: argparse.Namespace) -> str:
         f"{datetime.date.today()}, {os.cpu_count()} cores ({platform.processor() or platform.machine()}), Python "
         f"{platform.python_version()}: `{command}`.\n\n"
         f"{options.gpus} GPUs of the mock NVML, counters that refresh every {1e3 * options.tick:g} ms, the default "
-        "interval of 100 ms, one real `joulemark serve`. CPU time is the process' own, from /proc; a mock call sleeps for its "
-        "latency, and what a real driver computes in a call is not in these figures. Times of calls hold whatever else "
-        "the machine was doing, so every round is shown.\n"
+        "interval of 100 ms, one real `joulemark serve`. CPU time is the process' own, from /proc; a mock call sleeps "
+        "for its latency, and what a real driver computes in a call is not in these figures. Times of calls hold "
+        "whatever else the machine was doing, so every round is shown.\n"
     )
 
 

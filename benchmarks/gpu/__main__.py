@@ -33,8 +33,8 @@ from .training_effect import effect_table
 RESULTS = Path(__file__).parents[1] / "results"
 NOT_RESULTS = (
     "**These are figures of the mock NVML and of this machine's CPU, not of a GPU.** They show that the benchmark "
-    "works. On a GPU it would measure that GPU's tick, its driver's latencies, how far its two sensors agree, whether stated "
-    "bounds hold on it, and what metering does to a training step on it."
+    "works. On a GPU it would measure that GPU's tick, its driver's latencies, how far its two sensors agree, whether "
+    "stated bounds hold on it, and what metering does to a training step on it."
 )
 
 
