@@ -1,6 +1,6 @@
 """What the exporter itself costs on eight GPUs: CPU time, memory, the time of a transition, a scrape and a reading.
 
-    PYTHONPATH=tests python -m benchmarks.meter_cost [--seconds 60] [--gpus 8] [--repeat 3]
+    python -m benchmarks.meter_cost [--seconds 60] [--gpus 8] [--repeat 3]
 
 A real `joulemark serve` reads the mock NVML of tests/nvml_mock, whose calls take 0 or 1 ms. A call sleeps for that
 time, so it costs no CPU time; what a real driver computes in a call is not in these figures. CPU time is the process'
@@ -22,6 +22,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from nvml_mock import Gpu, Script, Square, build
 
@@ -107,7 +109,7 @@ def transitions(exporter: MeasuredExporter, seconds: float) -> None:
 
 
 def head(options: argparse.Namespace) -> str:
-    command = " ".join(["PYTHONPATH=tests python -m benchmarks.meter_cost", *sys.argv[1:]])
+    command = " ".join(["python -m benchmarks.meter_cost", *sys.argv[1:]])
     return (
         "# Meter cost\n\n"
         f"{datetime.date.today()}, {os.cpu_count()} cores ({platform.processor() or platform.machine()}), Python "

@@ -1,6 +1,6 @@
 """The GPU benchmark: what this GPU's sensors are like, whether stated bounds hold, what metering does to training.
 
-    PYTHONPATH=tests python -m benchmarks.gpu [--seconds 60] [--output FILE]
+    python -m benchmarks.gpu [--seconds 60] [--output FILE]
 
 On a machine with an NVIDIA GPU and PyTorch with CUDA it measures that and writes benchmarks/results/gpu_MODEL.md.
 Where there is none it goes through the same steps on the mock NVML, says so, and writes a file only when --output names
@@ -23,6 +23,8 @@ from joulemark.clock import SystemClock
 from joulemark.sources.base import Device
 from joulemark.sources.nvml import NvmlSource
 from joulemark.sources.nvml_facts import nvml_versions
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 from ..measured_exporter import MeasuredExporter
 from .bounds import bounds_table
