@@ -6,12 +6,11 @@ import ctypes
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from nvml_mock import Constant, Gpu, Script, Square, build
+from nvml_mock import Constant, Gpu, LiveMachine, Square, build
 from nvml_mock.script import Shape
 
 
@@ -71,10 +70,9 @@ class MockMachine:
     _REST, _LOAD = 70.0, 600.0
 
     def __init__(self, folder: Path) -> None:
-        build(folder)
-        self._script = Script(folder / "script", [Gpu({"latency": 0.001, "tick": 0.1, "power_tick": 0.1})])
-        self.environment: Mapping[str, str] = self._script.environment(folder)
-        self._draw(Constant(self._REST))
+        card = Gpu({"latency": 0.001, "tick": 0.1, "power_tick": 0.1})
+        self._live = LiveMachine(build(folder), folder, [card], watts=[self._REST])
+        self.environment: Mapping[str, str] = self._live.environment
         os.environ.update(self.environment)
         # Under its soname, so that nvidia-ml-py in this process finds it too.
         ctypes.CDLL(str(folder / "libnvidia-ml.so.1"))
@@ -82,11 +80,9 @@ class MockMachine:
     def tell(self, order: str) -> None:
         word, _, seconds = order.partition(" ")
         shapes: dict[str, Shape] = {"on": Constant(self._LOAD), "off": Constant(self._REST)}
-        self._draw(shapes[word] if word in shapes else Square(self._REST, self._LOAD, 0.5 / float(seconds)))
+        shape = shapes[word] if word in shapes else Square(self._REST, self._LOAD, 0.5 / float(seconds))
+        self._live.script.power(self._live.now(), shape)
+        self._live.script.save()
 
     def close(self) -> None:
         return None
-
-    def _draw(self, shape: Shape) -> None:
-        self._script.power(time.clock_gettime(time.CLOCK_BOOTTIME), shape)
-        self._script.save()
