@@ -20,7 +20,7 @@ _CALLS, _TICKS, _AS_FOUND, _WARM_UP, _UNDER_LOAD = 0.1, 0.15, 0.3, 0.1, 0.35
 # What has one estimator only is read just to see that it can be.
 _GLANCE = 0.02
 # A step that takes so much longer than it should has a call in it that does not return.
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 5.0
 
 
 class Bench:
