@@ -39,7 +39,7 @@ def next_reading(account: DeviceAccount) -> float | None:
     coming = ticks.due_tick(looked)
     if account.unsettled:
         if coming is not None and ticks.proven and coming[1] <= _EVEN * ticks.seconds:
-            return _between_ticks(ticks, looked, coming[1])
+            return _between_ticks(ticks, looked)
         step = min(max(ticks.seconds / 40, 0.001), 0.005)
         if coming is None:
             return looked + step
@@ -56,14 +56,14 @@ def _next_sample(account: DeviceAccount, looked: float) -> float:
     return account.gauge.next_look(looked, GAUGE_STEP if account.power.waiting else _LEAST_SAMPLE)
 
 
-def _between_ticks(ticks: TickTracker, looked: float, deviation: float) -> float:
-    """The next of two looks a tick, on a grid that all devices of one beat share; never where a tick is due.
+def _between_ticks(ticks: TickTracker, looked: float) -> float:
+    """The next of one look a tick, well clear of it, so that every tick is seen alone: its instant the beat knows.
 
-    So every tick is seen alone, and its instant is known by the beat.
+    Looks are on a grid that all devices of about one beat share, at a whole or a half step of it: what is due together
+    is read together, and a processor that sleeps is woken once.
     """
-    half = ticks.seconds / 2
-    at = (looked // half + 1) * half
-    behind, _ = ticks.lag(at)
-    if min(behind, ticks.seconds - behind) < max(0.2 * half, 4 * deviation):
-        at += half / 2
-    return at
+    step = max(0.001, round(ticks.seconds, 3))
+    behind, _ = ticks.lag((looked // step + 1) * step)
+    clear = min(behind, ticks.seconds - behind) >= ticks.seconds / 4
+    offset = 0.0 if clear else step / 2
+    return ((looked - offset) // step + 1) * step + offset
