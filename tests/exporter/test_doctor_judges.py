@@ -7,6 +7,7 @@ import json
 import math
 import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,17 +19,26 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from joulemark import doctor
+from joulemark.addresses import parse_addresses
 from joulemark.doctor.call_times import percentile
 from joulemark.doctor.comparison import compare
 from joulemark.doctor.exporter import ask_exporter
 from joulemark.doctor.facts import ClockFacts, GpuState, SourceState, StateDirFacts, Versions
 from joulemark.doctor.findings import CATALOGUE, Finding
 from joulemark.doctor.judge_machine import judge_clocks, judge_sources
-from joulemark.doctor.judge_service import judge_exporter, judge_prometheus, judge_state_dir
+from joulemark.doctor.judge_service import (
+    judge_address,
+    judge_exporter,
+    judge_prometheus,
+    judge_state_dir,
+    judge_web_files,
+)
 from joulemark.doctor.machine import look_at_clocks, versions
+from joulemark.doctor.permissions import address_facts, why_no_web
 from joulemark.doctor.prometheus import ask_prometheus
 from joulemark.doctor.reference import reference_page
 from joulemark.doctor.tick_times import tick_times
+from joulemark.settings import Settings
 from joulemark.sources.base import Reading
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +58,7 @@ def test_the_page_of_findings_is_current() -> None:
 def test_every_kind_of_finding_is_used_and_every_warning_has_a_remedy() -> None:
     source = "".join(path.read_text() for path in Path(doctor.__path__[0]).glob("*.py"))
     for kind in CATALOGUE.values():
-        assert f'"{kind.id}"' in source or kind.id.startswith("port_"), kind.id
+        assert f'"{kind.id}"' in source or kind.id.startswith("address_"), kind.id
         assert kind.remedy or kind.severity in ("ok", "info"), kind.id
         assert kind.meaning.endswith("."), kind.id
 
@@ -289,3 +299,29 @@ def test_no_prometheus_is_a_warning_that_says_so() -> None:
     (finding,) = judge_prometheus(ask_prometheus(url))
     assert finding.id == "prometheus_unreachable"
     assert re.search(r"no Prometheus at http", finding.found)
+
+
+def addresses(tmp_path: Path, *texts: str) -> list[str]:
+    settings = Settings(tmp_path, listen_addresses=parse_addresses(",".join(texts)))
+    return [judge_address(facts).id for facts in address_facts(settings)]
+
+
+def test_addresses_are_judged_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    served, left = f"unix:{tmp_path}/served", f"unix:{tmp_path}/left"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as old:
+        listener.bind(str(tmp_path / "served"))
+        listener.listen()
+        old.bind(str(tmp_path / "left"))
+        found = addresses(tmp_path, "127.0.0.1:0", "192.0.2.1:9871", served, left, f"unix:{tmp_path}/file")
+    assert found == ["address_free", "address_refused", "address_taken", "address_free", "address_refused"]
+    assert addresses(tmp_path, f"unix:{tmp_path}/nowhere/x.sock") == ["address_refused"]
+    # A socket that was left is the exporter's to remove.
+    assert (tmp_path / "left").is_socket()
+
+
+def test_a_token_file_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
+    assert judge_web_files(why_no_web(Settings(tmp_path))) == []
+    (finding,) = judge_web_files(why_no_web(Settings(tmp_path, token_file=tmp_path / "missing")))
+    assert (finding.id, finding.severity) == ("web_files_refused", "error")
+    assert str(tmp_path / "missing") in finding.found

@@ -14,22 +14,21 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ..doctor import Plan, examine
-from ..doctor import Progress as Told
 from ..settings import load_settings
-from .doctor_page import print_diagnosis
 
 HELP = """Measure this machine's meter for about a minute, and say what is wrong and how to fix it.
 
 Reports versions, sources, each device's counter tick and read latency, whether its two estimators agree (as found, and
 under a load of its own where PyTorch with CUDA is there), permissions, clocks, and an exporter or Prometheus.
-Nothing on the machine is changed. Takes the same settings as 'joulemark serve', JOULEMARK_… variables included.
+Nothing on the machine is changed. Takes the settings of 'joulemark serve': those below, and all from JOULEMARK_…
+variables and --config.file.
 
 Exit code 0: fit to measure. 1: not fit, at least one finding is an error, so that figures would be missing, modelled
 or not to be trusted. 2: the command was used wrongly. Warnings and infos leave the machine fit.
 """
 
 _Text = Optional[str]  # noqa: UP045  typer evaluates these at run time on Python 3.10 too
+_Texts = Optional[list[str]]  # noqa: UP045
 _Path = Optional[Path]  # noqa: UP045
 _Choice = Optional[bool]  # noqa: UP045
 
@@ -44,12 +43,18 @@ def command(
     prometheus: Annotated[str, typer.Option("--prometheus", help="URL of a Prometheus to examine too.")] = "",
     source: Annotated[_Text, typer.Option("--source", help="As for 'joulemark serve'.")] = None,
     state_dir: Annotated[_Text, typer.Option("--state-dir", help="As for 'joulemark serve'.")] = None,
-    listen_address: Annotated[_Text, typer.Option("--web.listen-address", help="As for 'joulemark serve'.")] = None,
+    listen_addresses: Annotated[
+        _Texts, typer.Option("--web.listen-address", help="As for 'joulemark serve'; repeat for several.")
+    ] = None,
     config_file: Annotated[
         _Path, typer.Option("--config.file", envvar="JOULEMARK_CONFIG_FILE", help="As for 'joulemark serve'.")
     ] = None,
 ) -> None:
-    flags = {"source": source, "state_dir": state_dir, "listen_address": listen_address}
+    from ..doctor import Plan, examine  # the web stack is loaded only by those who want it
+    from .doctor_page import print_diagnosis
+
+    addresses = ",".join(listen_addresses) if listen_addresses else None
+    flags = {"source": source, "state_dir": state_dir, "listen_addresses": addresses}
     settings = load_settings(flags, os.environ, config_file)
     plan = Plan(settings, seconds, load, os.environ.get("JOULEMARK_URL", ""), prometheus)
     with _progress() as told:
@@ -62,7 +67,7 @@ def command(
 
 
 @contextmanager
-def _progress() -> Iterator[Told]:
+def _progress() -> Iterator[_Lines | _Bar]:
     """A live bar on a terminal, a line for each step elsewhere; always on stderr."""
     console = Console(stderr=True)
     if not console.is_terminal:

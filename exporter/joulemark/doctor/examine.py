@@ -16,9 +16,9 @@ from .facts import ExporterFacts, LoadState, PrometheusFacts
 from .findings import SEVERITIES, Finding, finding
 from .judge_devices import judge_device
 from .judge_machine import judge_clocks, judge_sources, judge_versions
-from .judge_service import judge_exporter, judge_port, judge_prometheus, judge_state_dir
+from .judge_service import judge_address, judge_exporter, judge_prometheus, judge_state_dir, judge_web_files
 from .machine import clock_facts, look_at_clocks, versions
-from .permissions import port_facts, state_dir_facts
+from .permissions import address_facts, state_dir_facts, why_no_web
 from .prometheus import ask_prometheus
 from .side_by_side import Progress
 
@@ -54,7 +54,8 @@ def examine(plan: Plan, progress: Progress) -> Diagnosis:
         *_judge_load(bench, load),
         *judge_clocks(clocks),
         judge_state_dir(state_dir_facts(plan.settings.state_dir)),
-        judge_port(port_facts(plan.settings)),
+        *map(judge_address, address_facts(plan.settings)),
+        *judge_web_files(why_no_web(plan.settings)),
         *judge_exporter(exporter, installed.joulemark),
         *(judge_prometheus(prometheus) if prometheus else []),
     ]

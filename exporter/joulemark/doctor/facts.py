@@ -155,8 +155,8 @@ class StateDirFacts:
 
 
 @dataclass(frozen=True)
-class PortFacts:
-    """The address that `serve` would take."""
+class AddressFacts:
+    """An address at which `serve` would listen."""
 
     address: str
     state: Literal["free", "joulemark", "taken", "refused"]

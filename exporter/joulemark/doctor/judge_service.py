@@ -1,9 +1,9 @@
-"""Findings about `joulemark serve` on this machine: its folder and port, one that runs already, Prometheus."""
+"""Findings about `joulemark serve` on this machine: its folder and addresses, one that runs already, Prometheus."""
 
 from __future__ import annotations
 
 from ..agreement import ALERT_RATIO
-from .facts import ExporterFacts, PortFacts, PrometheusFacts, StateDirFacts
+from .facts import AddressFacts, ExporterFacts, PrometheusFacts, StateDirFacts
 from .findings import Finding, finding
 
 _NETWORK_FILESYSTEMS = (
@@ -35,11 +35,15 @@ def judge_state_dir(facts: StateDirFacts) -> Finding:
     return finding("state_dir", facts.path, "is writable" if facts.exists else "can be made")
 
 
-def judge_port(facts: PortFacts) -> Finding:
-    """Whether `serve` can listen."""
-    found = {"free": "is free", "joulemark": "held by Joulemark", "taken": "is in use", "refused": "cannot be taken"}
-    detail = f"{found[facts.state]} {facts.detail}".strip()
-    return finding(f"port_{facts.state}", facts.address, detail)
+def judge_address(facts: AddressFacts) -> Finding:
+    """Whether `serve` can listen at an address."""
+    found = {"free": "is free", "joulemark": "held by Joulemark", "taken": "is in use:", "refused": ""}
+    return finding(f"address_{facts.state}", facts.address, f"{found[facts.state]} {facts.detail}".strip())
+
+
+def judge_web_files(reason: str) -> list[Finding]:
+    """Whether the token and the web configuration file can be used; nothing to say when they can."""
+    return [finding("web_files_refused", "", reason)] if reason else []
 
 
 def judge_exporter(facts: ExporterFacts, own_version: str) -> list[Finding]:

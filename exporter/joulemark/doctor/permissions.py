@@ -1,4 +1,4 @@
-"""Whether `joulemark serve` could start here: its folder, its port. Nothing is made or changed."""
+"""Whether `joulemark serve` could start here: its folder, its addresses, its files. Nothing is made."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import shutil
 import socket
 from pathlib import Path
 
+from ..addresses import Address
+from ..errors import SettingsError
 from ..settings import Settings
+from ..web.listeners import listen
+from ..web.server import Protection
 from .exporter import ask_exporter
-from .facts import PortFacts, StateDirFacts
+from .facts import AddressFacts, StateDirFacts
 
 _MOUNTS = Path("/proc/self/mounts")
 
@@ -47,25 +51,48 @@ def _filesystem(path: Path, mounts: Path) -> str:
     return max(above)[1] if above else ""
 
 
-def port_facts(settings: Settings) -> PortFacts:
-    """Whether the address that `serve` would take is free, and who has it if not."""
-    host, port = settings.host_and_port
-    address = settings.listen_address
+def address_facts(settings: Settings) -> list[AddressFacts]:
+    """Whether each address that `serve` would listen at is free, and who has it if not."""
+    return [_unix(address, address.path) if address.path else _tcp(address) for address in settings.listen_addresses]
+
+
+def _tcp(address: Address) -> AddressFacts:
     try:
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            # Another listener on a wildcard address shows only now.
-            probe.listen(1)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            return PortFacts(address, "refused", str(error))
-        there = ask_exporter(f"http://{_reachable(host)}:{port}", asked=False)
-        return PortFacts(address, "joulemark" if there.reachable else "taken", there.version or there.reason)
-    return PortFacts(address, "free")
+        listener = listen(address, 0, None)
+    except SettingsError as error:
+        if getattr(error.__cause__, "errno", None) != errno.EADDRINUSE:
+            return AddressFacts(str(address), "refused", str(error))
+        there = ask_exporter(f"http://{_reachable(address.host)}:{address.port}", asked=False)
+        return AddressFacts(str(address), "joulemark" if there.reachable else "taken", there.version or there.reason)
+    listener.close()
+    return AddressFacts(str(address), "free")
+
+
+def _unix(address: Address, path: Path) -> AddressFacts:
+    # Only looked at: listening would make the socket, and remove one that was left.
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return AddressFacts(str(address), "refused", f"{path.parent} is not there, or not writable for this user")
+    if path.exists() and not path.is_socket():
+        return AddressFacts(str(address), "refused", f"{path} is there and no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return AddressFacts(str(address), "free")
+    return AddressFacts(str(address), "taken", "something answers there, perhaps an exporter")
 
 
 def _reachable(host: str) -> str:
     """An address at which what listens on `host` answers."""
-    local = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared, not bound
+    local = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compared, not bound
     return local.get(host, f"[{host}]" if ":" in host else host)
+
+
+def why_no_web(settings: Settings) -> str:
+    """Why the files of tokens and of the web configuration cannot be used; empty when they can."""
+    try:
+        Protection(settings)
+    except SettingsError as error:
+        return str(error)
+    return ""
