@@ -25,6 +25,7 @@ LAYERS = (
     },
     {"run_record"},
     {"accounting"},
+    {"prometheus_runs"},
     {"settings", "sources"},
     {"ticks", "agreement", "lanes", "power_integral"},
     {"boundary", "gauge"},

@@ -109,20 +109,44 @@ def _stages(db: sqlite3.Connection, name: str) -> list[Record]:
 def _stage(row: sqlite3.Row, names: Mapping[str, str]) -> Record:
     totals = totals_from(row["totals"])
     joules = sum(totals.joules.values())
-    by_device: dict[str, float] = {}
-    for key, value in totals.joules.items():
-        by_device[names.get(key, key)] = by_device.get(names.get(key, key), 0.0) + value
+    integral = by_name(totals.integral_joules, names)
     return {
         "stage": row["stage"],
         "phase": row["phase"],
         "seconds": totals.known_seconds,
         "joules": joules,
         "uncertainty_joules": totals.known_bound_joules,
-        "joules_by_device": by_device,
-        "power_integral_joules": sum(totals.integral_joules.values()) if totals.integral_joules else None,
+        "joules_by_device": by_name(totals.joules, names),
+        "power_integral_joules": sum(integral.values()) if integral else None,
+        "power_integral_joules_by_device": integral,
         "windows": row["windows"],
         **_rates(totals, joules),
     }
+
+
+def list_devices(db: sqlite3.Connection) -> list[Record]:
+    """The devices that the ledger has energy of; `tick_seconds` is not kept on disk."""
+    rows = db.execute("SELECT name, key, source, model, driver, modelled FROM device ORDER BY name").fetchall()
+    return [
+        {
+            "device": row["name"],
+            "uuid": row["key"],
+            "source": row["source"],
+            "model": row["model"],
+            "driver": row["driver"],
+            "modelled": bool(row["modelled"]),
+            "tick_seconds": None,
+        }
+        for row in rows
+    ]
+
+
+def by_name(joules: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
+    """Joules by device name; two keys that had the same name (a replaced GPU) are added up."""
+    totals: dict[str, float] = {}
+    for key, value in joules.items():
+        totals[names.get(key, key)] = totals.get(names.get(key, key), 0.0) + value
+    return totals
 
 
 def _rates(totals: Totals, joules: float) -> Record:

@@ -204,7 +204,7 @@ class Meter:
             gone = [account for key, account in state.accounts.items() if key not in self.fleet]
             return Snapshot(
                 devices=tuple(self.fleet.views()),
-                gone_joules=_by_name({a.device.key: a.total_joules for a in gone}, names),
+                gone_joules=history.by_name({a.device.key: a.total_joules for a in gone}, names),
                 series=tuple(
                     _series_view(key, totals, names)
                     for key, totals in (*sorted(state.series.items()), (RETIRED, retired))
@@ -258,8 +258,8 @@ class Meter:
 def _series_view(key: SeriesKey, totals: Totals, names: Mapping[str, str]) -> SeriesView:
     return SeriesView(
         key,
-        _by_name(totals.joules, names),
-        _by_name(totals.integral_joules, names),
+        history.by_name(totals.joules, names),
+        history.by_name(totals.integral_joules, names),
         totals.known_seconds,
         totals.known_bound_joules,
         dict(totals.tokens),
@@ -273,11 +273,3 @@ def _open_stages(windows: Iterable[Window]) -> list[OpenStage]:
         stage = (window.key, window.lease_seconds is not None)
         oldest[stage] = min(window.started_at, oldest.get(stage, window.started_at))
     return [OpenStage(key, at, leased) for (key, leased), at in sorted(oldest.items())]
-
-
-def _by_name(joules: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
-    """Joules by device name; two keys that had the same name (a replaced GPU) are added up."""
-    totals: dict[str, float] = {}
-    for key, value in joules.items():
-        totals[names.get(key, key)] = totals.get(names.get(key, key), 0.0) + value
-    return totals

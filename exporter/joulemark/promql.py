@@ -12,7 +12,8 @@ import math
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from .errors import JoulemarkError
@@ -20,8 +21,9 @@ from .errors import JoulemarkError
 LOOKBACK = "90d"
 _TIMEOUT_SECONDS = 30.0
 _DURATION = re.compile(r"([0-9]+(ms|[smhdwy]))+")
-StageKey = tuple[str, str, str]
 Sample = tuple[dict[str, str], float]
+Curve = tuple[dict[str, str], list[tuple[float, float]]]
+Value = TypeVar("Value")
 
 
 class PromQLError(JoulemarkError):
@@ -34,44 +36,28 @@ class PrometheusUnreachable(PromQLError):
 
 def instant(url: str, query: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> list[Sample]:
     """The samples of an instant vector: labels and value. Raises PromQLError, PrometheusUnreachable."""
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise PrometheusUnreachable(f"{url!r} is not a Prometheus address: use one like http://127.0.0.1:9090")
-    # The timeout goes along too: Prometheus should not go on with what nobody waits for.
-    parameters = urlencode({"query": query, "timeout": f"{timeout_seconds:g}s"})
-    try:
-        with urllib.request.urlopen(  # noqa: S310  the scheme is checked above
-            f"{url.rstrip('/')}/api/v1/query?{parameters}", timeout=timeout_seconds
-        ) as response:
-            body = response.read()
-    except urllib.error.HTTPError as error:
-        raise PromQLError(f"Prometheus at {url} refused {query!r}: {_reason(error)}") from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        cause = error.reason if isinstance(error, urllib.error.URLError) else error
-        raise PrometheusUnreachable(
-            f"no Prometheus at {url} ({cause}): start it, or leave --prometheus out to read the ledger alone"
-        ) from error
-    return _samples(url, body)
+    rows = _result(
+        url, _ask(url, "query", {"query": query}, timeout_seconds), "vector", lambda row: float(row["value"][1])
+    )
+    # NaN is how Prometheus says that there is no value.
+    return [(labels, value) for labels, value in rows if math.isfinite(value)]
 
 
-def stage_joules(url: str, runs: Sequence[str], lookback: str = LOOKBACK) -> dict[StageKey, float]:
-    """Joules by (run, stage, phase) as Prometheus has scraped them, finished runs of `lookback` included.
-
-    What Prometheus has never scraped is absent, not 0.
-    """
-    rows = _over_runs("sum by (run, stage, phase)", "joulemark_energy_joules_total", url, runs, lookback)
-    return {(m.get("run", ""), m.get("stage", ""), m.get("phase", "")): value for m, value in rows}
-
-
-def run_stage_joules(url: str, runs: Sequence[str], lookback: str = LOOKBACK) -> dict[tuple[str, str], float]:
-    """Joules by (run, stage), all phases together, as `stage_joules`."""
-    rows = _over_runs("sum by (run, stage)", "joulemark_energy_joules_total", url, runs, lookback)
-    return {(m.get("run", ""), m.get("stage", "")): value for m, value in rows}
+def over_range(
+    url: str, query: str, start: float, end: float, step_seconds: float, timeout_seconds: float = _TIMEOUT_SECONDS
+) -> list[Curve]:
+    """The curves of a range query: labels, and (Unix seconds, value) pairs. Raises as `instant`."""
+    parameters = {"query": query, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step_seconds:g}"}
+    body = _ask(url, "query_range", parameters, timeout_seconds)
+    rows = _result(url, body, "matrix", lambda row: [(float(at), float(value)) for at, value in row["values"]])
+    return [(labels, [(at, value) for at, value in curve if math.isfinite(value)]) for labels, curve in rows]
 
 
-def power_integral_joules(url: str, runs: Sequence[str], lookback: str = LOOKBACK) -> dict[tuple[str, str], float]:
-    """Joules by (run, stage) from the scraped watts alone, a recording rule; absent for stages without a scrape."""
-    rows = _over_runs("sum by (run, stage)", "run_stage:joulemark_power_joules:integral", url, runs, lookback)
-    return {(m.get("run", ""), m.get("stage", "")): value for m, value in rows}
+def latest(url: str, metric: str, matcher: str, lookback: str = LOOKBACK) -> list[Sample]:
+    """The last sample of every series of a metric in the lookback, finished runs included."""
+    if not _DURATION.fullmatch(lookback):
+        raise PromQLError(f"lookback {lookback!r} is not a duration: use one like 12h, 1d or 90d")
+    return instant(url, f"last_over_time({metric}{{{matcher}}}[{lookback}])")
 
 
 def run_matcher(runs: Sequence[str]) -> str:
@@ -84,25 +70,34 @@ def string_literal(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
-def _over_runs(aggregate: str, metric: str, url: str, runs: Sequence[str], lookback: str) -> list[Sample]:
-    if not _DURATION.fullmatch(lookback):
-        raise PromQLError(f"lookback {lookback!r} is not a duration: use one like 12h, 1d or 90d")
-    if not runs:
-        return []
-    return instant(url, f"{aggregate} (last_over_time({metric}{{{run_matcher(runs)}}}[{lookback}]))")
-
-
-def _samples(url: str, body: bytes) -> list[Sample]:
-    """The finite samples; NaN is how Prometheus says that there is no value."""
+def _ask(url: str, call: str, parameters: Mapping[str, str], timeout_seconds: float) -> bytes:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise PrometheusUnreachable(f"{url!r} is not a Prometheus address: use one like http://127.0.0.1:9090")
+    # The timeout goes along too: Prometheus should not go on with what nobody waits for.
+    form = urlencode({**parameters, "timeout": f"{timeout_seconds:g}s"}).encode()
+    # Posted: a query that names many runs is longer than an address may be.
+    request = urllib.request.Request(f"{url.rstrip('/')}/api/v1/{call}", data=form)  # noqa: S310  checked above
     try:
-        answer = json.loads(body)
-        data = answer["data"]
-        if data["resultType"] != "vector":
-            raise PromQLError(f"Prometheus at {url} answered a {data['resultType']}, not an instant vector")
-        samples = [(dict(row["metric"]), float(row["value"][1])) for row in data["result"]]
+        with urllib.request.urlopen(request, timeout=timeout_seconds) as response:  # noqa: S310
+            body: bytes = response.read()
+            return body
+    except urllib.error.HTTPError as error:
+        raise PromQLError(f"Prometheus at {url} refused {parameters['query']!r}: {_reason(error)}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise PrometheusUnreachable(
+            f"no Prometheus at {url} ({cause}): start it, or name the address at which it answers"
+        ) from error
+
+
+def _result(url: str, body: bytes, kind: str, read: Callable[[Any], Value]) -> list[tuple[dict[str, str], Value]]:
+    try:
+        data = json.loads(body)["data"]
+        if data["resultType"] != kind:
+            raise PromQLError(f"Prometheus at {url} answered a {data['resultType']}, not a {kind}")
+        return [(dict(row["metric"]), read(row)) for row in data["result"]]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         raise PromQLError(f"what answers at {url} is not a Prometheus: give the address of its web page") from error
-    return [(labels, value) for labels, value in samples if math.isfinite(value)]
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

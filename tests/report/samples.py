@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from joulemark.accounting import JOULES_PER_KWH
-from joulemark.promql import StageKey
+from joulemark.prometheus_runs import StageKey
 from joulemark.report import Account, accounts_of
 
 TOKENS = 30_000_000

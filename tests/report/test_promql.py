@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
-from urllib.request import urlopen
+from urllib.parse import parse_qs
 
 import pytest
 from exporter_process import free_port
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_process import backfilled
 
 from joulemark import promql
 
@@ -47,10 +44,10 @@ class FakePrometheus(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: FakePrometheus
 
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        self.server.paths.append(parts.path)
-        self.server.queries += parse_qs(parts.query)["query"]
+    def do_POST(self) -> None:
+        self.server.paths.append(self.path)
+        form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.queries += parse_qs(form)["query"]
         if not self.server.answering.is_set():
             self.server.answering.wait(30)
             return
@@ -75,26 +72,13 @@ def fake() -> Iterator[FakePrometheus]:
     thread.join()
 
 
-def test_joules_by_run_stage_and_phase(fake: FakePrometheus) -> None:
-    fake.answers(({"run": "kd-1", "stage": "teacher", "phase": "generation"}, "12.5"), ({"run": "kd-1"}, "NaN"))
-    assert promql.stage_joules(fake.url + "/", ["kd-1"], "1d") == {("kd-1", "teacher", "generation"): 12.5}
-    assert fake.paths == ["/api/v1/query"]
-    assert fake.queries == [
-        r'sum by (run, stage, phase) (last_over_time(joulemark_energy_joules_total{run=~"kd\\-1"}[1d]))'
+def test_a_query_is_posted_with_its_timeout(fake: FakePrometheus) -> None:
+    fake.answers(({"run": "kd-1", "stage": "teacher"}, "12.5"), ({"run": "kd-1"}, "NaN"))
+    assert promql.latest(fake.url + "/", "joulemark_energy_joules_total", promql.run_matcher(["kd-1"]), "1d") == [
+        ({"run": "kd-1", "stage": "teacher"}, 12.5)
     ]
-
-
-def test_joules_by_run_and_stage_and_the_power_integral(fake: FakePrometheus) -> None:
-    fake.answers(({"run": "kd-1", "stage": "teacher"}, "12.5"))
-    assert promql.run_stage_joules(fake.url, ["kd-1"]) == {("kd-1", "teacher"): 12.5}
-    assert promql.power_integral_joules(fake.url, ["kd-1"]) == {("kd-1", "teacher"): 12.5}
-    assert fake.queries[0].startswith("sum by (run, stage) (last_over_time(joulemark_energy_joules_total{")
-    assert "run_stage:joulemark_power_joules:integral{" in fake.queries[1]
-
-
-def test_no_runs_ask_nothing(fake: FakePrometheus) -> None:
-    assert promql.stage_joules(fake.url, []) == {}
-    assert fake.queries == []
+    assert fake.paths == ["/api/v1/query"]
+    assert fake.queries == [r'last_over_time(joulemark_energy_joules_total{run=~"kd\\-1"}[1d])']
 
 
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=4), st.text(max_size=12))
@@ -132,7 +116,7 @@ def test_a_scalar_is_not_a_vector(fake: FakePrometheus) -> None:
 
 def test_nobody_there_is_told_with_the_remedy() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(promql.PrometheusUnreachable, match=rf"at {url} .*refused.*leave --prometheus out"):
+    with pytest.raises(promql.PrometheusUnreachable, match=rf"at {url} .*refused.*start it"):
         promql.instant(url, "up")
 
 
@@ -150,38 +134,14 @@ def test_only_http_addresses_are_opened(url: str) -> None:
 
 def test_a_lookback_that_is_no_duration_is_refused(fake: FakePrometheus) -> None:
     with pytest.raises(promql.PromQLError, match="not a duration"):
-        promql.stage_joules(fake.url, ["a"], "1d]) or up")
+        promql.latest(fake.url, "joulemark_run_info", "", "1d]) or up")
     assert fake.queries == []
 
 
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[str]:
-    binary = shutil.which("prometheus")
-    if binary is None:
-        pytest.skip("no prometheus on PATH")
-    (tmp_path / "prometheus.yml").write_text("scrape_configs: []\n")
-    url = f"http://127.0.0.1:{free_port()}"
-    options = {"config.file": "prometheus.yml", "storage.tsdb.path": "data", "web.listen-address": url[7:]}
-    command = [binary, *(f"--{name}={value}" for name, value in options.items())]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
-    try:
-        yield _ready(url)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _ready(url: str) -> str:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            with urlopen(f"{url}/-/ready", timeout=5):
-                return url
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+    with backfilled(tmp_path, "") as url:
+        yield url
 
 
 @pytest.mark.prometheus
@@ -189,7 +149,7 @@ def test_a_real_prometheus_reads_every_name_as_it_is(prometheus: str) -> None:
     for name in HOSTILE:
         labelled = f'label_replace(vector(1), "run", {promql.string_literal(name.replace("$", "$$"))}, "", "")'
         assert promql.instant(prometheus, labelled) == [({"run": name}, 1.0)]
-    assert promql.stage_joules(prometheus, HOSTILE) == {}
+    assert promql.latest(prometheus, "joulemark_run_info", promql.run_matcher(HOSTILE)) == []
     # The pattern in the hands of Prometheus' own regular expressions: it matches each name whole, and nothing else.
     pattern = promql.run_matcher(HOSTILE).removeprefix("run=~")
     for name, matches in [*((name, True) for name in HOSTILE), ("exf", False), ("kd-11", False), ("g", False)]:

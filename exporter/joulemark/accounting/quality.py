@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..run_record import RunRecord
 from .formulas import quality
 
-# A teacher's scores by (teacher, benchmark); the teacher is "" where a run names none.
+# A teacher's scores by (teacher, benchmark).
 References = Mapping[tuple[str, str], float]
 
 
@@ -31,7 +31,7 @@ def references_of(records: Iterable[RunRecord]) -> dict[tuple[str, str], float]:
         (record.teacher or "", score.benchmark): score.reference
         for record in by_age
         for score in record.scores
-        if score.reference is not None
+        if record.teacher and score.reference is not None
     }
 
 

@@ -59,6 +59,7 @@ class StageRecord(Rates, StageName):
     """All windows of one stage and phase of a run, added up."""
 
     power_integral_joules: float | None = Field(description="the second estimator, sampled power integrated")
+    power_integral_joules_by_device: dict[str, float] = Field(description="of the devices that have it")
     windows: int
 
 
@@ -114,6 +115,7 @@ class DeviceRecord(BaseModel):
     device: str
     uuid: str
     model: str
+    driver: str
     source: str = Field(description="where its energy comes from now")
     modelled: bool
     mig: bool = Field(description="a slice of a GPU")

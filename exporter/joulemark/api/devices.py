@@ -31,6 +31,7 @@ def _record(view: DeviceView) -> dict[str, Any]:
         "device": view.device.name,
         "uuid": view.device.key,
         "model": view.device.model,
+        "driver": view.device.driver,
         "source": view.source,
         "modelled": view.device.modelled,
         "mig": view.device.mig,

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ..errors import UnknownName
 from ..history import list_runs, run_record
-from ..promql import stage_joules
+from ..prometheus_runs import runs_of, stage_joules
 from ..report import accounts_of, write_report
 from ..report.table import print_table
 from ..report.tabular import FORMATS
@@ -45,7 +45,7 @@ def command(
         if name not in records:
             known = ", ".join(sorted(records)) or "none yet"
             raise UnknownName(f"no run {name!r} here; known: {known}", remedy="name one of the known runs")
-    seen = stage_joules(prometheus, names) if prometheus and names else None
+    seen = stage_joules(runs_of(prometheus, names).values()) if prometheus and names else None
     accounts = accounts_of(names, records, seen)
     if format_ == "table":
         print_table(accounts, Console(width=None if os.isatty(1) else 150))

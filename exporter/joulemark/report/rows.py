@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .. import accounting
-from ..promql import StageKey
+from ..prometheus_runs import StageKey
 from ..run_record import RunRecord, StageRecord
 
 Records = Mapping[str, RunRecord]

@@ -1,0 +1,190 @@
+"""Records of runs from a Prometheus alone: what it has scraped of them, finished ones included.
+
+Each exporter's ledger is a node. One that was scraped twice, or that moved to another address, is one node still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import promql
+from .accounting import joined, joules_per_token, sum_if_whole
+from .names import CANONICAL_STAGES
+from .promql import LOOKBACK, Sample
+from .run_record import RunRecord
+
+StageKey = tuple[str, str, str]
+_BY_STAGE = (
+    "joulemark_energy_joules_total",
+    "joulemark_power_integral_joules_total",
+    "joulemark_stage_seconds_total",
+    "joulemark_energy_uncertainty_joules",
+    "joulemark_stage_tokens_total",
+)
+_BY_RUN = (
+    "joulemark_run_info",
+    "joulemark_run_cell_info",
+    "joulemark_run_baseline_info",
+    "joulemark_run_reference_info",
+    "joulemark_run_score",
+    "joulemark_run_reference_score",
+    "joulemark_run_artifact",
+    "joulemark_run_idle_power_watts",
+)
+_FACTS = ("pipeline", "student", "teacher", "dataset")
+
+
+@dataclass
+class _Stage:
+    joules: dict[str, float] = field(default_factory=dict)
+    integral: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    seconds: float | None = None
+    bound: float | None = None
+
+
+class _Scraped:
+    """The samples of the metrics above by node and run, each node's once."""
+
+    def __init__(self, url: str, runs: Sequence[str] | None, lookback: str) -> None:
+        matcher = 'run!=""' if runs is None else promql.run_matcher(runs)
+        info = promql.latest(url, "joulemark_ledger_info", "", lookback)
+        self._ledgers = {_target(labels): labels.get("ledger", "") for labels, _ in info}
+        self._samples: dict[tuple[str, str, str], list[Sample]] = {}
+        for metric in (*_BY_STAGE, *_BY_RUN):
+            for labels, value in self._once(promql.latest(url, metric, matcher, lookback)):
+                self._samples.setdefault((metric, labels["node"], labels["run"]), []).append((labels, value))
+
+    def of(self, metric: str, node: str, run: str) -> list[Sample]:
+        """The samples of a metric that a node has of a run."""
+        return self._samples.get((metric, node, run), [])
+
+    def nodes_and_runs(self) -> list[tuple[str, str]]:
+        """Which node tells of which run."""
+        return sorted((node, run) for metric, node, run in self._samples if metric == _BY_STAGE[0])
+
+    def _once(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Each series of a ledger once: the higher value is the later one, as counters only go up."""
+        found: dict[tuple[tuple[str, str], ...], float] = {}
+        for labels, value in samples:
+            kept = {name: text for name, text in labels.items() if name not in ("__name__", "job", "instance")}
+            kept["node"] = self._ledgers.get(_target(labels)) or labels.get("instance", "")
+            key = tuple(sorted(kept.items()))
+            found[key] = max(value, found.get(key, value))
+        return ((dict(key), value) for key, value in found.items())
+
+
+def runs_of(url: str, runs: Sequence[str] | None = None, lookback: str = LOOKBACK) -> dict[str, RunRecord]:
+    """Records of the named runs (None: of all); what Prometheus has never scraped is absent. Raises PromQLError.
+
+    Instants are not known, nor peak watts.
+    """
+    if runs is not None and not runs:
+        return {}
+    scraped = _Scraped(url, runs, lookback)
+    names = {node: f"node{number}" for number, node in enumerate(sorted({n for n, _ in scraped.nodes_and_runs()}))}
+    return joined(
+        (names[node], RunRecord.from_json(_record(scraped, node, run))) for node, run in scraped.nodes_and_runs()
+    )
+
+
+def stage_joules(records: Iterable[RunRecord]) -> dict[StageKey, float]:
+    """Joules by (run, stage, phase), all nodes together."""
+    joules: dict[StageKey, float] = {}
+    for record in records:
+        for stage in record.stages:
+            key = (record.run, stage.stage, stage.phase)
+            joules[key] = joules.get(key, 0.0) + stage.joules
+    return joules
+
+
+def _record(scraped: _Scraped, node: str, run: str) -> dict[str, Any]:
+    """The record of a run on one node, in the form of `GET /api/v1/runs/{run}`."""
+    stages = [_stage(stage, phase, found) for (stage, phase), found in _stages(scraped, node, run).items()]
+    info = [labels for labels, _ in scraped.of("joulemark_run_info", node, run)]
+    facts: dict[str, str] = max(info, key=lambda labels: sum(map(len, labels.values())), default={})
+    cell = _only(scraped, "joulemark_run_cell_info", node, run)
+    references = {labels["benchmark"]: v for labels, v in scraped.of("joulemark_run_reference_score", node, run)}
+    return {
+        "run": run,
+        **{name: facts.get(name) or None for name in _FACTS},
+        "origin": facts.get("origin"),
+        "seed": _whole(cell.get("seed", "")),
+        "labels": {"cell": cell["cell"]} if cell.get("cell") else {},
+        "baseline": _only(scraped, "joulemark_run_baseline_info", node, run).get("baseline") or None,
+        "reference": _only(scraped, "joulemark_run_reference_info", node, run).get("reference") or None,
+        "idle_watts": {one["device"]: v for one, v in scraped.of("joulemark_run_idle_power_watts", node, run)} or None,
+        "joules": sum(stage["joules"] for stage in stages),
+        "uncertainty_joules": sum_if_whole(stage["uncertainty_joules"] for stage in stages),
+        "seconds": sum_if_whole(stage["seconds"] for stage in stages),
+        "stages": stages,
+        "scores": [
+            {"benchmark": labels["benchmark"], "score": value, "reference": references.get(labels["benchmark"])}
+            for labels, value in scraped.of("joulemark_run_score", node, run)
+        ],
+        "artifacts": [
+            {name: labels.get(name, "") for name in ("artifact", "kind", "role")}
+            for labels, _ in scraped.of("joulemark_run_artifact", node, run)
+        ],
+    }  # fmt: skip
+
+
+def _stages(scraped: _Scraped, node: str, run: str) -> dict[tuple[str, str], _Stage]:
+    """What is known of each stage and phase of a run on one node."""
+    stages: dict[tuple[str, str], _Stage] = {}
+
+    def rows(metric: str) -> Iterator[tuple[_Stage, Mapping[str, str], float]]:
+        for labels, value in scraped.of(metric, node, run):
+            key = (labels.get("stage", ""), labels.get("phase", ""))
+            yield stages.setdefault(key, _Stage()), labels, value
+
+    for stage, labels, value in rows("joulemark_energy_joules_total"):
+        stage.joules[labels.get("device", "")] = value
+    for stage, labels, value in rows("joulemark_power_integral_joules_total"):
+        stage.integral[labels.get("device", "")] = value
+    for stage, labels, value in rows("joulemark_stage_tokens_total"):
+        stage.tokens[labels.get("kind", "")] = round(value)
+    for stage, _, value in rows("joulemark_stage_seconds_total"):
+        stage.seconds = value
+    for stage, _, value in rows("joulemark_energy_uncertainty_joules"):
+        stage.bound = value
+    return {key: stages[key] for key in sorted(stages, key=_order)}
+
+
+def _stage(stage: str, phase: str, found: _Stage) -> dict[str, Any]:
+    joules = sum(found.joules.values())
+    return {
+        "stage": stage,
+        "phase": phase,
+        "seconds": found.seconds,
+        "joules": joules,
+        "uncertainty_joules": found.bound,
+        "joules_by_device": found.joules,
+        "power_integral_joules": sum(found.integral.values()) if found.integral else None,
+        "power_integral_joules_by_device": found.integral,
+        "tokens": found.tokens,
+        "joules_per_token": joules_per_token(joules, found.tokens),
+        "mean_watts": joules / found.seconds if found.seconds else None,
+        "peak_watts": None,
+        "windows": 0,
+    }
+
+
+def _order(key: tuple[str, str]) -> tuple[int, str, str]:
+    """The order of a pipeline, stages of one's own after it."""
+    place = CANONICAL_STAGES.index(key[0]) if key[0] in CANONICAL_STAGES else len(CANONICAL_STAGES)
+    return place, *key
+
+
+def _only(scraped: _Scraped, metric: str, node: str, run: str) -> Mapping[str, str]:
+    return next((labels for labels, _ in scraped.of(metric, node, run)), {})
+
+
+def _target(labels: Mapping[str, str]) -> tuple[str, str]:
+    return labels.get("job", ""), labels.get("instance", "")
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.lstrip("-").isdigit() else None
