@@ -45,25 +45,49 @@ class _Stage:
     bound: float | None = None
 
 
-class _Scraped:
-    """The samples of the metrics above by node and run, each node's once."""
+class Scraped:
+    """What a Prometheus has of runs and devices, each node's samples once. Raises PromQLError."""
 
-    def __init__(self, url: str, runs: Sequence[str] | None, lookback: str) -> None:
+    def __init__(self, url: str, runs: Sequence[str] | None = None, lookback: str = LOOKBACK) -> None:
         matcher = 'run!=""' if runs is None else promql.run_matcher(runs)
         info = promql.latest(url, "joulemark_ledger_info", "", lookback)
         self._ledgers = {_target(labels): labels.get("ledger", "") for labels, _ in info}
         self._samples: dict[tuple[str, str, str], list[Sample]] = {}
-        for metric in (*_BY_STAGE, *_BY_RUN):
+        for metric in (*_BY_STAGE, *_BY_RUN) if runs != [] else ():
             for labels, value in self._once(promql.latest(url, metric, matcher, lookback)):
                 self._samples.setdefault((metric, labels["node"], labels["run"]), []).append((labels, value))
+        # An id says nothing to a reader, and which address a ledger had changes: nodes are numbered.
+        nodes = sorted({node for _, node, _ in self._samples})
+        self._names = {node: f"node{number}" for number, node in enumerate(nodes)}
+        self._devices = {
+            metric: list(self._once(promql.latest(url, metric, "", lookback)))
+            for metric in ("joulemark_device_info", "joulemark_counter_tick_seconds")
+        }
+
+    def records(self) -> dict[str, RunRecord]:
+        """The runs; what was never scraped is absent. Instants are not known, nor peak watts."""
+        told = sorted((node, run) for metric, node, run in self._samples if metric == _BY_STAGE[0])
+        return joined((self._names[node], RunRecord.from_json(_record(self, node, run))) for node, run in told)
+
+    def devices(self) -> list[dict[str, Any]]:
+        """The devices, named as in the records: device, source, model, driver, tick_seconds (None: not known)."""
+        ticks = {self._device(labels): value for labels, value in self._devices["joulemark_counter_tick_seconds"]}
+        return [
+            {
+                "device": self._device(labels),
+                **{name: labels.get(name, "") for name in ("source", "model", "driver")},
+                "tick_seconds": ticks.get(self._device(labels)),
+            }
+            for labels, _ in self._devices["joulemark_device_info"]
+        ]
 
     def of(self, metric: str, node: str, run: str) -> list[Sample]:
         """The samples of a metric that a node has of a run."""
         return self._samples.get((metric, node, run), [])
 
-    def nodes_and_runs(self) -> list[tuple[str, str]]:
-        """Which node tells of which run."""
-        return sorted((node, run) for metric, node, run in self._samples if metric == _BY_STAGE[0])
+    def _device(self, labels: Mapping[str, str]) -> str:
+        node = self._names.get(labels["node"], labels["node"])
+        return f"{node}/{labels.get('device', '')}" if len(self._names) > 1 else labels.get("device", "")
 
     def _once(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Each series of a ledger once: the higher value is the later one, as counters only go up."""
@@ -76,20 +100,6 @@ class _Scraped:
         return ((dict(key), value) for key, value in found.items())
 
 
-def runs_of(url: str, runs: Sequence[str] | None = None, lookback: str = LOOKBACK) -> dict[str, RunRecord]:
-    """Records of the named runs (None: of all); what Prometheus has never scraped is absent. Raises PromQLError.
-
-    Instants are not known, nor peak watts.
-    """
-    if runs is not None and not runs:
-        return {}
-    scraped = _Scraped(url, runs, lookback)
-    names = {node: f"node{number}" for number, node in enumerate(sorted({n for n, _ in scraped.nodes_and_runs()}))}
-    return joined(
-        (names[node], RunRecord.from_json(_record(scraped, node, run))) for node, run in scraped.nodes_and_runs()
-    )
-
-
 def stage_joules(records: Iterable[RunRecord]) -> dict[StageKey, float]:
     """Joules by (run, stage, phase), all nodes together."""
     joules: dict[StageKey, float] = {}
@@ -100,7 +110,7 @@ def stage_joules(records: Iterable[RunRecord]) -> dict[StageKey, float]:
     return joules
 
 
-def _record(scraped: _Scraped, node: str, run: str) -> dict[str, Any]:
+def _record(scraped: Scraped, node: str, run: str) -> dict[str, Any]:
     """The record of a run on one node, in the form of `GET /api/v1/runs/{run}`."""
     stages = [_stage(stage, phase, found) for (stage, phase), found in _stages(scraped, node, run).items()]
     info = [labels for labels, _ in scraped.of("joulemark_run_info", node, run)]
@@ -131,7 +141,7 @@ def _record(scraped: _Scraped, node: str, run: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _stages(scraped: _Scraped, node: str, run: str) -> dict[tuple[str, str], _Stage]:
+def _stages(scraped: Scraped, node: str, run: str) -> dict[tuple[str, str], _Stage]:
     """What is known of each stage and phase of a run on one node."""
     stages: dict[tuple[str, str], _Stage] = {}
 
@@ -178,7 +188,7 @@ def _order(key: tuple[str, str]) -> tuple[int, str, str]:
     return place, *key
 
 
-def _only(scraped: _Scraped, metric: str, node: str, run: str) -> Mapping[str, str]:
+def _only(scraped: Scraped, metric: str, node: str, run: str) -> Mapping[str, str]:
     return next((labels for labels, _ in scraped.of(metric, node, run)), {})
 
 

@@ -43,12 +43,9 @@ def instant(url: str, query: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> 
     return [(labels, value) for labels, value in rows if math.isfinite(value)]
 
 
-def over_range(
-    url: str, query: str, start: float, end: float, step_seconds: float, timeout_seconds: float = _TIMEOUT_SECONDS
-) -> list[Curve]:
-    """The curves of a range query: labels, and (Unix seconds, value) pairs. Raises as `instant`."""
-    parameters = {"query": query, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step_seconds:g}"}
-    body = _ask(url, "query_range", parameters, timeout_seconds)
+def raw(url: str, selector: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> list[Curve]:
+    """The samples as scraped of a range selector like `metric{…}[1d]`: labels, and (Unix seconds, value) pairs."""
+    body = _ask(url, "query", {"query": selector}, timeout_seconds)
     rows = _result(url, body, "matrix", lambda row: [(float(at), float(value)) for at, value in row["values"]])
     return [(labels, [(at, value) for at, value in curve if math.isfinite(value)]) for labels, curve in rows]
 

@@ -7,24 +7,16 @@ from typing import Any
 
 from joulemark.accounting import JOULES_PER_KWH
 from joulemark.prometheus_runs import StageKey
-from joulemark.report import Account, accounts_of
+from joulemark.report import DeviceFacts, Factors, PowerCurve, Report, make_report
 
 TOKENS = 30_000_000
-# pipeline, student -> joules per token and quality, as printed; and kWh by stage.
-PUBLISHED_TOTALS = {
-    "sft-1b": (7.00, 0.84, 0.69),
-    "sft-7b": (19.50, 2.34, 0.90),
-    "sft-13b": (34.60, 4.15, 0.99),
-    "kd-1b": (16.90, 2.03, 0.70),
-    "kd-13b": (42.50, 5.10, 0.82),
-    "synthetic-13b": (40.70, 4.88, 0.85),
-}
+# Quality as printed, and kWh by stage, of some of the paper's runs.
+PUBLISHED_QUALITY = {"sft-1b": 0.69, "sft-13b": 0.99, "kd-1b": 0.70, "kd-13b": 0.82}
 PUBLISHED_STAGES = {
     "sft-1b": {"data": 0.37, "student": 6.30, "eval": 0.33},
     "sft-13b": {"data": 0.37, "student": 33.15, "eval": 1.08},
     "kd-1b": {"data": 0.37, "teacher": 11.00, "student": 5.20, "eval": 0.33},
     "kd-13b": {"data": 0.37, "teacher": 11.00, "student": 30.05, "eval": 1.08},
-    "synthetic-13b": {"data": 0.37, "teacher": 10.60, "student": 28.65, "eval": 1.08},
 }
 HOSTILE = "<script>alert(1)</script>|[bold]$x$&amp;\"'"
 
@@ -67,7 +59,7 @@ def record(run: str, stages: list[dict[str, Any]], **fields: Any) -> dict[str, A
         "last_active_at": 1_750_000_100.0,
         "joules": sum(float(one["joules"]) for one in stages),
         "uncertainty_joules": sum(float(one["uncertainty_joules"]) for one in stages),
-        "seconds": sum(float(one["seconds"]) for one in stages),
+        "seconds": sum(float(one["seconds"] or 0.0) for one in stages),
         "stages": stages,
         "scores": [],
         "artifacts": [],
@@ -80,8 +72,9 @@ def published(run: str) -> dict[str, Any]:
         stage(name, kwh * JOULES_PER_KWH, tokens={"trained": TOKENS} if name == "student" else {})
         for name, kwh in PUBLISHED_STAGES[run].items()
     ]
-    score = {"benchmark": "mean", "score": PUBLISHED_TOTALS[run][2], "reference": 1.0, "n": None}
-    return record(run, stages, origin="published", scores=[score])
+    score = {"benchmark": "mean", "score": PUBLISHED_QUALITY[run], "reference": 1.0, "n": None}
+    pipeline, student = run.split("-")
+    return record(run, stages, origin="published", scores=[score], pipeline=pipeline, student=student)
 
 
 def demo() -> dict[str, dict[str, Any]]:
@@ -98,8 +91,47 @@ def demo() -> dict[str, dict[str, Any]]:
     return {run["run"]: run for run in runs}
 
 
-def accounts(
-    records: Mapping[str, Mapping[str, Any]], prometheus: Mapping[StageKey, float] | None = None
-) -> list[Account]:
-    """Accounts of all these records."""
-    return accounts_of(list(records), records, prometheus)
+def seeds() -> dict[str, dict[str, Any]]:
+    """Two baselines and three distilled runs that differ in seed alone, and a sweep of one label; all with scores."""
+    runs = []
+    for seed, joules in enumerate((690.0, 710.0)):
+        runs.append(record(f"sft-{seed}", [stage("student", joules)], pipeline="sft", student="s", seed=seed))
+    for seed, joules in enumerate((590.0, 600.0, 610.0)):
+        stages = [stage("teacher", 300.0), stage("student", joules, tokens={"trained": 1000})]
+        runs.append(record(f"kd-{seed}", stages, pipeline="kd", student="s", teacher="t", seed=seed))
+    for temperature in ("2", "4"):
+        hot = record(f"kd-t{temperature}", [stage("student", 500.0)], pipeline="kd", student="s", teacher="t")
+        runs.append({**hot, "labels": {"temperature": temperature}})
+    for number, run in enumerate(runs):
+        run["scores"] = [{"benchmark": "gsm8k", "score": 0.40 + 0.02 * number, "reference": 0.8, "n": 100}]
+    return {run["run"]: run for run in runs}
+
+
+def report_of(
+    records: Mapping[str, Mapping[str, Any]], prometheus: Mapping[StageKey, float] | None = None, **fields: Any
+) -> Report:
+    """A report on all these records."""
+    return make_report(list(records), records, prometheus=prometheus, **fields)
+
+
+def curve(run: str) -> PowerCurve:
+    """Power of a run: ten bins of its teacher, a pause, ten of its student."""
+    times = tuple(1_750_000_000.0 + 5 * n for n in range(21))
+    return PowerCurve(
+        run, 5.0, times, {"teacher": (300.0,) * 10 + (None,) * 11, "student": (None,) * 11 + (180.0,) * 10}
+    )
+
+
+FACTORS = Factors(
+    pue=1.2, zone="FR", grams_per_kwh=56.0, carbon_source="a table, 2024", price_per_kwh=0.21, currency="EUR"
+)
+DEVICES = (DeviceFacts("cpu0", "rapl", "A processor"), DeviceFacts("gpu7", "nvml_counter", "not used here"))
+
+
+def everything() -> Report:
+    """A report with every part that one can have."""
+    records = seeds()
+    return report_of(
+        records, {("kd-0", "student", ""): 580.0}, devices=DEVICES, factors=FACTORS, curves=[curve("kd-0")],
+        compared_runs=("sft-0", "kd-0"), read_from="read from its ledger",
+    )  # fmt: skip

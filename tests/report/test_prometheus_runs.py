@@ -10,7 +10,7 @@ import pytest
 from prometheus_process import backfilled, sample
 
 from joulemark.accounting import figures_of
-from joulemark.prometheus_runs import runs_of, stage_joules
+from joulemark.prometheus_runs import Scraped, stage_joules
 from joulemark.run_record import RunRecord
 
 pytestmark = pytest.mark.prometheus
@@ -73,7 +73,7 @@ def page() -> str:
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, RunRecord]]:
     with backfilled(tmp_path_factory.mktemp("prometheus"), page()) as url:
-        yield runs_of(url)
+        yield Scraped(url).records()
 
 
 def test_a_node_counts_once_however_often_it_is_scraped_and_nodes_add_up(records: dict[str, RunRecord]) -> None:
@@ -110,6 +110,6 @@ def test_figures_follow_and_a_run_of_weeks_ago_is_its_baseline(records: dict[str
 
 def test_only_the_named_runs_are_asked_for(tmp_path: Path) -> None:
     with backfilled(tmp_path / "prometheus", page()) as url:
-        assert set(runs_of(url, ["sft"])) == {"sft"}
-        assert runs_of(url, []) == {}
-        assert set(runs_of(url, lookback="1d")) == {"kd"}
+        assert set(Scraped(url, ["sft"]).records()) == {"sft"}
+        assert Scraped(url, []).records() == {}
+        assert set(Scraped(url, lookback="1d").records()) == {"kd"}

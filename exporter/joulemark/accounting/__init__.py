@@ -3,8 +3,8 @@
 `docs/accounting.md` defines every figure. Data flows: RunRecord -> reuse, quality, breakeven, pareto -> figures.
 """
 
-from .breakeven import REASONS, Breakeven
-from .figures import RunFigures, figures_of
+from .breakeven import REASONS, Breakeven, Reason
+from .figures import RunFigures, figures_of, stage_seconds
 from .formulas import (
     JOULES_PER_KWH,
     agreement_percent,
@@ -37,6 +37,7 @@ __all__ = [
     "Breakeven",
     "CellKey",
     "Quality",
+    "Reason",
     "RunFigures",
     "Spread",
     "agreement_percent",
@@ -53,6 +54,7 @@ __all__ = [
     "quality",
     "run_joules_per_token",
     "share",
+    "stage_seconds",
     "stage_tokens",
     "sum_if_whole",
     "teacher_joules",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..run_record import RunRecord
 
@@ -30,7 +30,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class CellKey:
-    """What runs of a cell have in common."""
+    """What runs of a cell have in common; `alone` names the run that says too little to repeat another."""
 
     pipeline: str
     student: str
@@ -38,6 +38,7 @@ class CellKey:
     dataset: str
     origin: str
     labels: tuple[tuple[str, str], ...]
+    alone: str = ""
 
 
 def cells_of(records: Mapping[str, RunRecord]) -> dict[CellKey, list[str]]:
@@ -49,6 +50,6 @@ def cells_of(records: Mapping[str, RunRecord]) -> dict[CellKey, list[str]]:
             tuple(sorted(record.labels.items())),
         )  # fmt: skip
         if not (record.pipeline and record.student):
-            key = CellKey(key.pipeline, key.student, key.teacher, key.dataset, key.origin, (*key.labels, ("run", name)))
+            key = replace(key, alone=name)
         cells.setdefault(key, []).append(name)
     return cells

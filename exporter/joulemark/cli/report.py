@@ -1,70 +1,101 @@
-"""`joulemark report`: where the joules of some runs went, as a table, a file, or a page with pictures."""
+"""`joulemark report`: where the joules of some runs went, as tables, files, or a page with pictures."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from ..errors import UnknownName
-from ..history import list_runs, run_record
-from ..prometheus_runs import runs_of, stage_joules
-from ..report import accounts_of, write_report
-from ..report.table import print_table
-from ..report.tabular import FORMATS
-from ..store import open_for_reading
-from .stage import ask
+from ..report import FORMATS, as_text, make_report, print_report, write_one, write_report
+from .read_runs import Asked, in_order, read_runs
+
+_SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".tex": "latex", ".html": "html"}
 
 
 def command(
-    runs: Annotated[list[str] | None, typer.Argument(help="Runs to report; all when left out.")] = None,
-    url: Annotated[str, typer.Option("--url", help="The exporter; JOULEMARK_URL when left out.")] = "",
+    named: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]…", help="Runs to report; all when left out.")
+    ] = None,
+    runs: Annotated[list[str] | None, typer.Option("--run", help="A run to report; may be given again.")] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", metavar="A B", help="Explain where B's joules differ from A's."),
+    ] = None,
+    url: Annotated[str, typer.Option("--url", help="Read this exporter; JOULEMARK_URL when nothing is named.")] = "",
     ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="Read this --state-dir instead, without a server.")
+        list[Path] | None,
+        typer.Option("--ledger", help="Read this --state-dir, without a server; again for more nodes."),
     ] = None,
     prometheus: Annotated[
-        str, typer.Option("--prometheus", help="URL of a Prometheus to compare the ledger with.")
+        str,
+        typer.Option("--prometheus", help="Read this Prometheus; beside --url or --ledger, compare with it."),
     ] = "",
-    format_: Annotated[str, typer.Option("--format", help="table, csv, json or md.")] = "table",
+    lookback: Annotated[str, typer.Option("--lookback", help="How far back to ask Prometheus: 12h, 7d.")] = "90d",
+    format_: Annotated[str, typer.Option("--format", help=f"table, {', '.join(FORMATS)}.")] = "",
     output: Annotated[
-        Path | None, typer.Option("--output", help="Folder for index.html and pictures ([report] extra).")
+        Path | None,
+        typer.Option(
+            "--output", help="A file, or a folder for a page with pictures as PNG, SVG and PDF ([report] extra)."
+        ),
     ] = None,
 ) -> None:
-    """Report runs: stages, joules with their uncertainty, shares, tokens, joules per token."""
-    if format_ != "table" and format_ not in FORMATS:
+    """Report runs: joules by stage with their uncertainty, the teacher's share, quality, break-even, frontier.
+
+    Without --url, --ledger or --prometheus the exporter of JOULEMARK_URL is read. Several runs give the tables of a
+    paper: end to end, by stage, break-even, sweeps; runs that differ only in seed are one row with mean and spread.
+    """
+    plan = _plan(format_, output)
+    wanted = [*(named or []), *(runs or [])]
+    asked = Asked(url, tuple(ledger or ()), prometheus, lookback, power=bool({"html", "json"} & set(plan.formats)))
+    read = read_runs(asked, [*wanted, *(compare or ())])
+    report = make_report(
+        wanted or list(compare or in_order(read.records)),
+        read.records,
+        prometheus=read.prometheus,
+        devices=read.devices,
+        curves=read.curves,
+        compared_runs=compare,
+        read_from=read.told,
+    )
+    if plan.table:
+        print_report(report, Console(width=None if os.isatty(1) else 150))
+    if output is None:
+        for one in plan.formats:
+            typer.echo(as_text(report, one), nl=False)
+        return
+    written = (
+        write_one(report, output, plan.formats[0]) if plan.one_file else write_report(report, output, plan.formats)
+    )
+    for path in written:
+        typer.echo(f"wrote {path}", err=True)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What comes out: a table on the terminal, and the report in these formats, as one file or in a folder."""
+
+    table: bool
+    formats: tuple[str, ...]
+    one_file: bool = False
+
+
+def _plan(format_: str, output: Path | None) -> _Plan:
+    """Raises typer.BadParameter for a format that is not known, or that does not fit the output."""
+    if format_ not in ("", "table", *FORMATS):
         raise typer.BadParameter(f"--format {format_}: use table, {', '.join(FORMATS)}")
-    if url:
-        os.environ["JOULEMARK_URL"] = url
-    records = _from_ledger(ledger) if ledger else _from_exporter()
-    names = runs or sorted(records)
-    for name in names:
-        if name not in records:
-            known = ", ".join(sorted(records)) or "none yet"
-            raise UnknownName(f"no run {name!r} here; known: {known}", remedy="name one of the known runs")
-    seen = stage_joules(runs_of(prometheus, names).values()) if prometheus and names else None
-    accounts = accounts_of(names, records, seen)
-    if format_ == "table":
-        print_table(accounts, Console(width=None if os.isatty(1) else 150))
-    else:
-        typer.echo(FORMATS[format_](accounts), nl=False)
-    if output:
-        for path in write_report(accounts, output, ("html",) if format_ == "table" else ("html", format_)):
-            typer.echo(f"wrote {path}", err=True)
-
-
-def _from_exporter() -> dict[str, dict[str, Any]]:
-    names = [record["run"] for record in ask("GET", "/runs")]
-    return {name: ask("GET", f"/runs/{quote(name, safe='')}") for name in names}
-
-
-def _from_ledger(folder: Path) -> dict[str, dict[str, Any]]:
-    db = open_for_reading(folder)
-    try:
-        names = [str(record["run"]) for record in list_runs(db)]
-        return {name: run_record(db, name) or {} for name in names}
-    finally:
-        db.close()
+    if output is None:
+        return _Plan(format_ in ("", "table"), () if format_ in ("", "table") else (format_,))
+    by_suffix = _SUFFIXES.get(output.suffix)
+    if by_suffix or (output.suffix and not output.is_dir()):
+        if format_ in ("", by_suffix) and by_suffix:
+            return _Plan(table=False, formats=(by_suffix,), one_file=True)
+        raise typer.BadParameter(
+            f"--output {output} does not fit --format {format_ or 'table'}: end the name with one of "
+            f"{', '.join(_SUFFIXES)}, or name a folder"
+        )
+    other = () if format_ in ("", "table", "html") else (format_,)
+    return _Plan(format_ in ("", "table"), ("html", *other))

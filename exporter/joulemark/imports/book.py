@@ -89,10 +89,12 @@ def _add(store: Store, runs: Iterable[ImportedRun], now: float) -> None:
     state = store.load(1, boot)
     ledger = Ledger(state, recall=store.recall)
     for run in runs:
+        # Where no instant is known, the order is kept all the same.
+        now += 1e-3
         state.runs[run.name] = Run(run.name, _began(run, now), now, run.origin, run.declared)
         ledger.dirty_runs.add(run.name)
-        for stage in run.stages:
-            window = _window(run.name, stage, now)
+        for place, stage in enumerate(run.stages):
+            window = _window(run.name, stage, now + 1e-5 * place)
             state.windows[window.id] = window
             ledger.dirty_windows.add(window.id)
             _charge_devices(state, stage, run.importer)

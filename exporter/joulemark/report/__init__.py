@@ -1,12 +1,33 @@
-"""Reports of runs: a table, files for other programs, and a page with pictures.
+"""Reports of runs: tables for a terminal or a paper, files for other programs, pictures, and a page.
 
-Data flows: records (from the exporter or a ledger) and Prometheus' joules -> rows -> table, tabular, html -> files.
-Nothing here needs the [report] extra until a page is made.
+Data flows: records (of an exporter, a ledger or Prometheus) -> rows, cells -> report -> tables, pictures -> files.
+Nothing here needs the [report] extra until a page or a picture is made.
 """
 
 from ..run_record import RecordError, RunRecord
+from .factors import Factors
 from .files import ReportError
-from .rows import Account, Inherited, Row, accounts_of
-from .write import write_report
+from .power import PowerCurve, power_curves
+from .report import DeviceFacts, Report, make_report
+from .rows import Account, Row
+from .terminal import print_report
+from .write import FORMATS, as_text, write_one, write_report
 
-__all__ = ["Account", "Inherited", "RecordError", "ReportError", "Row", "RunRecord", "accounts_of", "write_report"]
+__all__ = [
+    "FORMATS",
+    "Account",
+    "DeviceFacts",
+    "Factors",
+    "PowerCurve",
+    "RecordError",
+    "Report",
+    "ReportError",
+    "Row",
+    "RunRecord",
+    "as_text",
+    "make_report",
+    "power_curves",
+    "print_report",
+    "write_one",
+    "write_report",
+]

@@ -1,27 +1,40 @@
-"""What the pictures share: fixed look, units that fit, how names and origins are shown."""
+"""What the pictures share: look, palette, how cells and origins are shown, and the files they become."""
 
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from ..accounting import JOULES_PER_KWH
+from ..names import CANONICAL_STAGES
 from .notes import MARKS
-from .rows import Account
+from .numbers import short
+from .report import Report
 
 INK = "#222222"
 MUTED = "#666666"
 WARNING = "#B00020"
-_DPI = 150
+# Okabe and Ito's palette: told apart with any colour vision. One stage, one colour and one hatch, everywhere.
+STAGE_COLOURS = {
+    "prerun": "#999999",
+    "data": "#56B4E9",
+    "teacher": "#D55E00",
+    "student": "#0072B2",
+    "eval": "#009E73",
+}
+STAGE_HATCHES = {"prerun": "..", "data": "xx", "teacher": "//", "student": "", "eval": "\\\\"}
+OTHER_COLOUR, OTHER_HATCH = "#CC79A7", "++"
+FORMATS = ("png", "svg", "pdf")
+_DPI = 200
+_TITLE_POINTS = 12
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
-    "font.size": 11,
+    "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": MUTED,
@@ -32,10 +45,30 @@ _STYLE: Any = {
     "ytick.labelcolor": INK,
     "text.color": INK,
     "text.parse_math": False,
+    "hatch.linewidth": 0.6,
+    # Letters stay letters in PDF, and the same data is the same SVG.
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "joulemark",
 }
-# matplotlib writes its version otherwise: the same data must give the same file.
-_METADATA = {"Software": None}
-_NAME_CHARACTERS = 28
+# Neither version nor time: the same data must give the same file.
+_METADATA: dict[str, Any] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """The width of a picture in inches: a page's for print and desktop, a phone's with fewer things side by side."""
+
+    width: float
+    narrow: bool
+
+
+WIDE = Size(7.2, narrow=False)
+NARROW = Size(3.9, narrow=True)
+Drawing = Callable[[Report, Size], "Figure | None"]
 
 
 @contextmanager
@@ -47,53 +80,53 @@ def look() -> Iterator[None]:
         yield
 
 
-def png(figure: Figure) -> bytes:
-    """The picture as a PNG, the same bytes for the same data."""
+def drawn(draw: Drawing, report: Report, size: Size, formats: Sequence[str]) -> dict[str, bytes]:
+    """The picture in each format, the same bytes for the same data; nothing where there is nothing to draw."""
+    with look():
+        figure = draw(report, size)
+        return {} if figure is None else {name: _saved(figure, name) for name in formats}
+
+
+def _saved(figure: Figure, format_: str) -> bytes:
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=_DPI, metadata=_METADATA)
+    figure.savefig(out, format=format_, dpi=_DPI, metadata=_METADATA[format_])
     return out.getvalue()
 
 
-def scale(joules: float) -> tuple[float, str]:
-    """Factor and unit in which so many joules read well: J, kJ, or kWh from 0.1 kWh on."""
-    if joules >= 0.1 * JOULES_PER_KWH:
-        return 1 / JOULES_PER_KWH, "kWh"
-    return (1e-3, "kJ") if joules >= 1e3 else (1.0, "J")
+def stage_style(stage: str) -> tuple[str, str]:
+    """Colour and hatch of a stage; stages of one's own share one pair."""
+    return STAGE_COLOURS.get(stage, OTHER_COLOUR), STAGE_HATCHES.get(stage, OTHER_HATCH)
 
 
-def with_bound(value: float, bound: float) -> str:
-    """`x ± y` with three significant digits of the value and at least one of the bound; `x` alone without a bound."""
-    digits = _digits(value, 3)
-    if bound <= 0:
-        return f"{value:,.{digits}f}"
-    digits = max(digits, _digits(bound, 1))
-    return f"{value:,.{digits}f} ± {bound:,.{digits}f}"
+def stage_legend(figure: Figure, axes: Any, stages: Sequence[str], columns: int) -> None:
+    """The stages in the order of the pipeline, others after them as one."""
+    known = [stage for stage in CANONICAL_STAGES if stage in stages]
+    others = sorted(set(stages) - set(CANONICAL_STAGES))
+    labelled = [(stage, stage) for stage in known] + ([(others[0], short(", ".join(others)))] if others else [])
+    handles = [
+        axes.bar(0, 0, color=stage_style(stage)[0], hatch=stage_style(stage)[1], edgecolor="white", label=label)
+        for stage, label in labelled
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
-def _digits(value: float, significant: int) -> int:
-    """Decimal places that show so many significant digits."""
-    return 0 if value <= 0 else max(0, significant - 1 - math.floor(math.log10(value)))
-
-
-def short(name: str) -> str:
-    """A name that fits beside an axis: a long one keeps its beginning and its end."""
-    keep = (_NAME_CHARACTERS - 1) // 2
-    return name if len(name) <= _NAME_CHARACTERS else f"{name[:keep]}…{name[-keep:]}"
-
-
-def title(figure: Figure, text: str, accounts: Sequence[Account]) -> None:
+def title(figure: Figure, text: str, report: Report, size: Size) -> None:
     """The title; below it in words what was not measured, and behind the data where nothing was."""
-    origins = sorted({account.origin for account in accounts if account.origin in MARKS})
-    figure.suptitle(text, x=0.01, ha="left", fontweight="bold", fontsize=13)
+    origins = sorted({account.origin for account in report.accounts if account.origin in MARKS})
+    notices = [MARKS[origin].replace(": ", ":\n") if size.narrow else MARKS[origin] for origin in origins]
+    lines = sum(notice.count("\n") + 1 for notice in notices)
+    # The empty lines keep the place of the notices, which are smaller and in another colour.
+    figure.suptitle(text + "\n" * lines, x=0.01, ha="left", fontweight="bold", fontsize=_TITLE_POINTS)
     if not origins:
         return
-    notice = "\n".join(MARKS[origin] for origin in origins)
-    figure.axes[0].set_title(notice, loc="left", fontsize=10, color=WARNING, fontweight="bold")
-    if not all(account.origin in MARKS for account in accounts):
-        return
-    watermark = " + ".join(origin.upper() for origin in origins)
-    # Below the data, so that it changes no stage's colour.
-    figure.axes[0].text(
-        0.5, 0.5, watermark, ha="center", va="center", fontsize=44, rotation=18, color=WARNING, alpha=0.13,
-        fontweight="bold", zorder=0, transform=figure.axes[0].transAxes,
-    )  # fmt: skip
+    below = 0.98 - (text.count("\n") + 1) * 1.25 * _TITLE_POINTS / 72 / figure.get_figheight()
+    figure.text(0.01, below, "\n".join(notices), va="top", fontsize=8.5, color=WARNING, fontweight="bold")
+    if all(account.origin in MARKS for account in report.accounts):
+        watermark = " + ".join(origin.upper() for origin in origins)
+        # Below the data, so that it changes no stage's colour.
+        figure.text(
+            0.5, 0.5, watermark, ha="center", va="center", fontsize=30 if size.narrow else 50, rotation=18,
+            color=WARNING, alpha=0.12, fontweight="bold", zorder=-1,
+        )  # fmt: skip
+        for axes in figure.axes:
+            axes.patch.set_visible(False)

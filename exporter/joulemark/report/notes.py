@@ -1,10 +1,15 @@
-"""What must be said beside the figures, in words: origin, teacher-side share, inherited energy, what was not seen."""
+"""What must be said beside the figures, in words: origin, teacher-side share, reuse, what is missing or in doubt."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .rows import Account, Inherited
+from ..accounting import Artifact
+from ..agreement import ALERT_RATIO
+from .compare import explained
+from .numbers import amount, digits
+from .report import Report
+from .rows import TOTAL, Account
 
 MARKS = {
     "modelled": "MODELLED: computed from CPU utilisation or a script, not measured",
@@ -12,27 +17,26 @@ MARKS = {
 }
 
 
-def footnotes(accounts: Sequence[Account]) -> list[str]:
+def footnotes(report: Report) -> list[str]:
     """One line for each thing that a reader of the figures must know."""
-    lines = []
-    for account in accounts:
-        lines += [*_headline(account), *(_inheritance(account.run, one) for one in account.inherited)]
-        lines += _unseen(account)
-    return lines + marks(accounts)
+    compared = explained(report.comparison) if report.comparison else []
+    return [*compared, *headlines(report), *caveats(report), *marks(report.accounts)]
 
 
-def headlines(accounts: Sequence[Account]) -> list[str]:
-    """The finding of each run: which share of its energy was teacher-side."""
-    return [line for account in accounts for line in _headline(account)]
+def headlines(report: Report) -> list[str]:
+    """The finding of each run: which share of its energy was teacher-side, against its baseline, and when it pays."""
+    return [line for account in report.accounts for line in _headline(account)]
 
 
-def caveats(accounts: Sequence[Account]) -> list[str]:
-    """What the figures of the table do not hold: inherited energy, stages that Prometheus has not seen."""
-    return [
-        line
-        for account in accounts
-        for line in (*(_inheritance(account.run, one) for one in account.inherited), *_unseen(account))
-    ]
+def caveats(report: Report) -> list[str]:
+    """What the figures do not hold, or what puts them in doubt."""
+    lines = [_reuse(artifact) for artifact in report.artifacts]
+    for account in report.accounts:
+        lines += [*_unseen(account), *_disagreeing(account), *_missing_benchmarks(account)]
+    single = [cell.name for cell in report.cells if cell.single]
+    if single and len(single) < len(report.cells):
+        lines.append(f"one run only, so no spread: {', '.join(single)}")
+    return lines
 
 
 def marks(accounts: Sequence[Account]) -> list[str]:
@@ -45,26 +49,30 @@ def marks(accounts: Sequence[Account]) -> list[str]:
 
 
 def _headline(account: Account) -> list[str]:
-    if account.teacher_share is None:
-        return []
-    line = f"{account.run}: {100 * account.teacher_share:.1f} % of its energy is teacher-side"
-    if account.inherited:
-        line += " (teacher output of another run, not counted here)"
-    if account.baseline_ratio is not None:
-        line += f"; {account.baseline_ratio:.2f} times the energy of its baseline {account.baseline}"
-    if account.quality is not None:
-        line += f"; quality Q {account.quality:.2f} of the teacher's"
-    return [line]
+    figures, bill = account.figures, account.figures.bill
+    parts = []
+    if account.teacher_share:
+        parts.append(f"{100 * account.teacher_share:.1f} % of its energy is teacher-side")
+    if bill.one_off is not None and bill.one_off > bill.as_run:
+        parts.append(f"{amount(bill.one_off)} with the teacher output that it took from other runs")
+    if figures.baseline_joules and bill.one_off is not None:
+        ratio = bill.one_off / figures.baseline_joules
+        parts.append(f"{ratio:.2f} times the energy of its baseline {', '.join(figures.baselines)}")
+    if figures.reuses.value is not None:
+        parts.append(f"pays off from {digits(figures.reuses.value)} students on")
+    if figures.quality.value is not None:
+        parts.append(f"quality Q {figures.quality.value:.2f} of the teacher's")
+    whole = amount(bill.as_run, account.total.uncertainty_joules)
+    return [f"{account.run}: {'; '.join([whole, *parts])}"] if bill.as_run else []
 
 
-def _inheritance(run: str, one: Inherited) -> str:
-    what = f"{run}: reuses {one.kind} {one.artifact[:19]}"
-    if one.maker is None or one.teacher_joules is None:
-        return f"{what} that no known run made; what it cost is not known here and not in this run's total"
-    return (
-        f"{what} that run {one.maker} made; that run's teacher stage used {one.teacher_joules:,.1f} J, "
-        "which are not in this run's total"
-    )
+def _reuse(artifact: Artifact) -> str:
+    what = f"{artifact.kind} {artifact.name[:19]}"
+    users = f"used by {len(artifact.users)} run{'' if len(artifact.users) == 1 else 's'}"
+    users += f" ({', '.join(artifact.users)})" if artifact.users else ""
+    if artifact.joules is None:
+        return f"{what}: {users}; no known run made it, so what it cost is not known and is in no total"
+    return f"{what}: made by {', '.join(artifact.makers)} for {amount(artifact.joules)}; {users}"
 
 
 def _unseen(account: Account) -> list[str]:
@@ -77,3 +85,24 @@ def _unseen(account: Account) -> list[str]:
         return [f"{account.run}: Prometheus has no sample of this run"]
     names = ", ".join(f"{row.stage}/{row.phase}" if row.phase else row.stage for row in unseen)
     return [f"{account.run}: Prometheus has no sample of {names}, so its total is not compared"]
+
+
+def _disagreeing(account: Account) -> list[str]:
+    """Stages, and the run as a whole, whose two estimators are further apart than anybody should take on trust."""
+    found = [row for row in (*account.rows, account.total) if (row.disagreement_ratio or 0.0) > ALERT_RATIO]
+    return [
+        f"{account.run}: energy counter and sampled power disagree by {100 * (row.disagreement_ratio or 0.0):.1f} % "
+        f"in {'the run as a whole' if row.stage == TOTAL else row.stage} (more than {100 * ALERT_RATIO:.0f} %): "
+        "find out which is right before these joules are published"
+        for row in found
+    ]
+
+
+def _missing_benchmarks(account: Account) -> list[str]:
+    quality = account.figures.quality
+    if not quality.missing or not quality.used:
+        return []
+    return [
+        f"{account.run}: Q is over {', '.join(quality.used)} alone, without {', '.join(quality.missing)}; "
+        "compare it only with a Q over the same"
+    ]

@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .. import accounting
+from ..accounting import RunFigures, figures_of, sum_if_whole
 from ..prometheus_runs import StageKey
 from ..run_record import RunRecord, StageRecord
 
-Records = Mapping[str, RunRecord]
+# What a run's rows together are called.
+TOTAL = "total"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One stage and phase of a run; joules are the ledger's. Seconds and bound are None where an import lacks them.
+    """One stage and phase of a run, all its nodes together. Seconds and bound are None where an import lacks them.
 
     `prometheus_joules` is None where Prometheus was not asked or has never scraped the stage, and
-    `power_integral_joules` (the exporter's second estimator) where the device has only one.
+    `power_integral_joules` (the exporter's second estimator) where no device has one; `integrated_joules` is the energy
+    of those devices that have it.
     """
 
     run: str
@@ -32,6 +35,7 @@ class Row:
     mean_watts: float | None = None
     peak_watts: float | None = None
     power_integral_joules: float | None = None
+    integrated_joules: float | None = None
     prometheus_joules: float | None = None
 
     @property
@@ -41,56 +45,46 @@ class Row:
             return None
         return accounting.agreement_percent(self.joules, self.prometheus_joules)
 
-
-@dataclass(frozen=True)
-class Inherited:
-    """An artifact that a run consumed and did not make; its energy is on the bill of `maker`.
-
-    `maker` and the joules of its teacher stage are None where no known run made it.
-    """
-
-    artifact: str
-    kind: str
-    maker: str | None
-    teacher_joules: float | None
+    @property
+    def disagreement_ratio(self) -> float | None:
+        """|integrated power / counter - 1| of the devices that have both estimators."""
+        if self.power_integral_joules is None or not self.integrated_joules:
+            return None
+        return abs(self.power_integral_joules / self.integrated_joules - 1)
 
 
 @dataclass(frozen=True)
 class Account:
-    """A run: its rows, what they add up to, and what is known about it; instants are Unix seconds.
+    """A run: what it says of itself, its rows, what they add up to, and all that follows; instants are Unix seconds.
 
-    `baseline_ratio` is this run's joules over its baseline's, None where that run is not known.
-    `compared` says whether Prometheus was asked.
+    `compared` says whether Prometheus was asked for its own joules.
     """
 
-    run: str
-    pipeline: str
-    student: str | None
-    teacher: str | None
-    dataset: str | None
-    seed: int | None
-    origin: str
-    created_at: float | None
+    record: RunRecord
     rows: tuple[Row, ...]
     total: Row
-    quality: float | None
-    scores: tuple[tuple[str, float, float | None], ...]
-    inherited: tuple[Inherited, ...]
-    devices: tuple[str, ...]
-    idle_watts: Mapping[str, float] | None
-    baseline: str | None
-    baseline_ratio: float | None
+    figures: RunFigures
     compared: bool
 
     @property
-    def teacher_joules(self) -> float:
-        """Joules of this run's own teacher stage."""
-        return accounting.teacher_joules((row.stage, row.joules) for row in self.rows)
+    def run(self) -> str:
+        """The run's name."""
+        return self.record.run
+
+    @property
+    def origin(self) -> str:
+        """Where its energy comes from: measured, modelled or published."""
+        return self.record.origin
 
     @property
     def teacher_share(self) -> float | None:
-        """The teacher stage's share of the run's joules, 0 to 1."""
-        return accounting.share(self.teacher_joules, self.total.joules)
+        """The teacher stage's share of the run's own joules, 0 to 1."""
+        return accounting.share(self.figures.own_teacher_joules, self.total.joules)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that it used."""
+        return tuple(sorted({device for stage in self.record.stages for device in stage.joules_by_device}))
 
     def joules_by_stage(self) -> dict[str, float]:
         """Joules by stage, phases together, in the order of the stages."""
@@ -114,47 +108,46 @@ def accounts_of(
         name: record if isinstance(record, RunRecord) else RunRecord.from_json(record)
         for name, record in records.items()
     }
-    return [_account(known[name], known, prometheus) for name in names]
+    figures = figures_of(known)
+    return [_account(known[name], figures[name], prometheus) for name in names]
 
 
-def _account(record: RunRecord, records: Records, prometheus: Mapping[StageKey, float] | None) -> Account:
-    rows = tuple(_row(record, stage, prometheus or {}) for stage in record.stages)
-    baseline = records.get(record.baseline) if record.baseline and record.baseline != record.run else None
-    return Account(
-        run=record.run,
-        pipeline=record.pipeline or "",
-        student=record.student,
-        teacher=record.teacher,
-        dataset=record.dataset,
-        seed=record.seed,
-        origin=record.origin,
-        created_at=record.created_at,
-        rows=rows,
-        total=_total(record, rows),
-        quality=accounting.quality([(score.score, score.reference) for score in record.scores]),
-        scores=tuple((score.benchmark, score.score, score.reference) for score in record.scores),
-        inherited=tuple(_inherited(record, records)),
-        devices=tuple(sorted({device for stage in record.stages for device in stage.joules_by_device})),
-        idle_watts=record.idle_watts,
-        baseline=record.baseline,
-        baseline_ratio=accounting.share(record.joules, baseline.joules) if baseline else None,
-        compared=prometheus is not None,
-    )
+def _account(record: RunRecord, figures: RunFigures, prometheus: Mapping[StageKey, float] | None) -> Account:
+    together: dict[tuple[str, str], list[StageRecord]] = {}
+    for stage in record.stages:
+        together.setdefault((stage.stage, stage.phase), []).append(stage)
+    rows = tuple(_row(record, stages, prometheus or {}) for stages in together.values())
+    return Account(record, rows, _total(record, rows), figures, compared=prometheus is not None)
 
 
-def _row(record: RunRecord, stage: StageRecord, prometheus: Mapping[StageKey, float]) -> Row:
-    key = (record.run, stage.stage, stage.phase)
+def _row(record: RunRecord, stages: Sequence[StageRecord], prometheus: Mapping[StageKey, float]) -> Row:
+    """The row of a stage and phase, told by one node or by several."""
+    key = (record.run, stages[0].stage, stages[0].phase)
+    joules = sum(stage.joules for stage in stages)
+    tokens: dict[str, int] = {}
+    for stage in stages:
+        for kind, number in stage.tokens.items():
+            tokens[kind] = tokens.get(kind, 0) + number
+    seconds = max((stage.seconds for stage in stages if stage.seconds is not None), default=None)
+    integral = [value for stage in stages for value in stage.power_integral_joules_by_device.values()]
+    both = [
+        stage.joules_by_device[device]
+        for stage in stages
+        for device in stage.power_integral_joules_by_device
+        if device in stage.joules_by_device
+    ]
     return Row(
         *key,
-        seconds=stage.seconds,
-        joules=stage.joules,
-        uncertainty_joules=stage.uncertainty_joules,
-        share=accounting.share(stage.joules, record.joules),
-        tokens=accounting.stage_tokens(stage.tokens),
-        joules_per_token=stage.joules_per_token,
-        mean_watts=stage.mean_watts,
-        peak_watts=stage.peak_watts,
-        power_integral_joules=stage.power_integral_joules,
+        seconds=seconds,
+        joules=joules,
+        uncertainty_joules=sum_if_whole(stage.uncertainty_joules for stage in stages),
+        share=accounting.share(joules, record.joules),
+        tokens=accounting.stage_tokens(tokens),
+        joules_per_token=accounting.joules_per_token(joules, tokens),
+        mean_watts=joules / seconds if seconds else None,
+        peak_watts=sum_if_whole(stage.peak_watts for stage in stages),
+        power_integral_joules=sum(integral) if integral else None,
+        integrated_joules=sum(both) if both else None,
         prometheus_joules=prometheus.get(key),
     )
 
@@ -163,7 +156,7 @@ def _total(record: RunRecord, rows: Sequence[Row]) -> Row:
     trained = sum(stage.tokens.get("trained", 0) for stage in record.stages)
     return Row(
         run=record.run,
-        stage="total",
+        stage=TOTAL,
         phase="",
         seconds=record.seconds,
         joules=record.joules,
@@ -173,33 +166,7 @@ def _total(record: RunRecord, rows: Sequence[Row]) -> Row:
         joules_per_token=accounting.run_joules_per_token(record.joules, trained),
         mean_watts=record.joules / record.seconds if record.seconds else None,
         peak_watts=max((row.peak_watts for row in rows if row.peak_watts is not None), default=None),
-        power_integral_joules=_sum_if_whole([row.power_integral_joules for row in rows]),
-        prometheus_joules=_sum_if_whole([row.prometheus_joules for row in rows]),
+        power_integral_joules=sum_if_whole(row.power_integral_joules for row in rows),
+        integrated_joules=sum_if_whole(row.integrated_joules for row in rows),
+        prometheus_joules=sum_if_whole(row.prometheus_joules for row in rows),
     )
-
-
-def _sum_if_whole(values: Sequence[float | None]) -> float | None:
-    """The sum, None where a part is not known: part of a run must not pass for all of it."""
-    known = [value for value in values if value is not None]
-    return sum(known) if known and len(known) == len(values) else None
-
-
-def _inherited(record: RunRecord, records: Records) -> list[Inherited]:
-    own = {one.artifact for one in record.artifacts if one.role == "produced"}
-    found = []
-    for one in record.artifacts:
-        if one.role != "consumed" or one.artifact in own:
-            continue
-        makers = [
-            other
-            for other in records.values()
-            if any(made.artifact == one.artifact and made.role == "produced" for made in other.artifacts)
-        ]
-        found += [Inherited(one.artifact, one.kind, maker.run, _teacher_joules(maker)) for maker in makers]
-        if not makers:
-            found.append(Inherited(one.artifact, one.kind, None, None))
-    return found
-
-
-def _teacher_joules(record: RunRecord) -> float:
-    return accounting.teacher_joules((stage.stage, stage.joules) for stage in record.stages)

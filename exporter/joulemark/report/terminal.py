@@ -8,25 +8,29 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from . import tables
 from .notes import MARKS, footnotes, marks
+from .numbers import digits, fixed
+from .report import Report
 from .rows import Account, Row
-
-__all__ = ["MARKS", "footnotes", "print_table"]
 
 _MARK_STYLE = "bold black on yellow"
 
 
-def print_table(accounts: Sequence[Account], console: Console) -> None:
-    """Print every account with its totals, marks and footnotes."""
-    marked = marks(accounts)
+def print_report(report: Report, console: Console) -> None:
+    """Print every run by stage, the tables that several runs make, marks and footnotes."""
+    marked = marks(report.accounts)
     for line in marked:
         console.print(Text(f" {line} ", style=_MARK_STYLE))
-    console.print(_table(accounts))
-    for line in footnotes(accounts):
+    console.print(_runs(report.accounts))
+    for table in tables.tables(report) if len(report.accounts) > 1 else []:
+        console.print(_shown(table))
+        console.print(Text(table.caption, style="dim"))
+    for line in footnotes(report):
         console.print(Text(line, style=_MARK_STYLE if line in marked else ""))
 
 
-def _table(accounts: Sequence[Account]) -> Table:
+def _runs(accounts: Sequence[Account]) -> Table:
     compared = any(account.compared for account in accounts)
     table = Table(title="Where the joules went", title_justify="left")
     for name in ("run", "stage", "phase"):
@@ -49,15 +53,15 @@ def _cells(row: Row, account: Account, table: Table) -> list[Text]:
         "run": row.run,
         "stage": row.stage,
         "phase": row.phase,
-        "seconds": _number(row.seconds),
-        "PromQL J": _number(row.prometheus_joules) or "not seen" if account.compared else "",
-        "ledger J": _number(row.joules),
-        "joules": _number(row.joules),
-        "agree %": _number(row.agreement_percent, 2),
-        "± J": _number(row.uncertainty_joules),
+        "seconds": fixed(row.seconds),
+        "PromQL J": fixed(row.prometheus_joules) or "not seen" if account.compared else "",
+        "ledger J": fixed(row.joules),
+        "joules": fixed(row.joules),
+        "agree %": fixed(row.agreement_percent, 2),
+        "± J": fixed(row.uncertainty_joules),
         "share %": "" if row.share is None else f"{100 * row.share:.1f}",
         "tokens": f"{row.tokens:,}" if row.tokens else "",
-        "J/token": "" if row.joules_per_token is None else f"{row.joules_per_token:.3g}",
+        "J/token": digits(row.joules_per_token),
         "origin": account.origin,
     }
     # Text, not str: names are shown as they are, brackets included, and not read as markup.
@@ -67,5 +71,10 @@ def _cells(row: Row, account: Account, table: Table) -> list[Text]:
     return cells
 
 
-def _number(value: float | None, digits: int = 1) -> str:
-    return "" if value is None else f"{value:,.{digits}f}"
+def _shown(made: tables.Table) -> Table:
+    table = Table(title=made.title, title_justify="left")
+    for index, name in enumerate(made.columns):
+        table.add_column(Text(name), justify="left" if index < made.words else "right", no_wrap=index < made.words)
+    for row in made.rows:
+        table.add_row(*(Text(cell, style=_MARK_STYLE if cell in MARKS else "") for cell in row))
+    return table

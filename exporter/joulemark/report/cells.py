@@ -1,0 +1,111 @@
+"""Runs that differ only in seed as one cell of the tables and pictures: mean and spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..accounting import ACCOUNTINGS, Breakeven, CellKey, Reason, Spread, cells_of, pareto_optimal
+from .rows import Account
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Runs that repeat each other. A figure of a cell is the mean of those of its runs that have it."""
+
+    key: CellKey
+    runs: tuple[Account, ...]
+
+    @property
+    def name(self) -> str:
+        """Pipeline and student, and what sets it apart; the run's own name where these are not declared."""
+        if not (self.key.pipeline and self.key.student):
+            return self.runs[0].run
+        return f"{self.key.pipeline} {self.key.student}"
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one run, so that there is no spread."""
+        return len(self.runs) == 1
+
+    def of(self, figure: Callable[[Account], float | None]) -> Spread:
+        """Mean and spread of a figure of its runs."""
+        return Spread.of(figure(account) for account in self.runs)
+
+    def energy(self, accounting: str) -> Spread:
+        """Joules in one of the accountings."""
+        return self.of(lambda account: account.figures.bill.joules(accounting))
+
+    def quality(self) -> Spread:
+        """Q."""
+        return self.of(lambda account: account.figures.quality.value)
+
+    def stage(self, stage: str) -> Spread:
+        """Joules of a stage of those runs that have it."""
+        return self.of(lambda account: account.joules_by_stage().get(stage))
+
+    def stages(self) -> list[str]:
+        """The stages of its runs in the order in which they come."""
+        return list(dict.fromkeys(stage for account in self.runs for stage in account.joules_by_stage()))
+
+    def error(self, spread: Spread) -> float | None:
+        """What to draw or write after ±: the deviation between repeats, else one run's bound from ticks and gaps."""
+        return self.runs[0].total.uncertainty_joules if self.single else spread.deviation
+
+
+def cells(accounts: Sequence[Account]) -> list[Cell]:
+    """The cells of these runs, in the order of their first run."""
+    by_name = {account.run: account for account in accounts}
+    keys = cells_of({account.run: account.record for account in accounts})
+    return [Cell(key, tuple(by_name[name] for name in names)) for key, names in keys.items()]
+
+
+def labels_that_vary(found: Sequence[Cell]) -> list[str]:
+    """The labels in which cells of the same pipeline, student, data and origin differ: what was swept."""
+    varied: set[str] = set()
+    for cell in found:
+        for other in found:
+            if (cell.key.pipeline, cell.key.student, cell.key.dataset, cell.key.origin) == (
+                other.key.pipeline, other.key.student, other.key.dataset, other.key.origin,
+            ):  # fmt: skip
+                varied |= {name for name, _ in set(cell.key.labels) ^ set(other.key.labels)}
+    return sorted(varied)
+
+
+def optimal_cells(found: Sequence[Cell], accounting: str) -> dict[int, bool]:
+    """By index of a cell whether it is on the frontier of its origin; cells without a place are left out."""
+    assert accounting in ACCOUNTINGS
+    flags: dict[int, bool] = {}
+    for origin in {cell.key.origin for cell in found}:
+        points: dict[int, tuple[float, float]] = {}
+        for index, cell in enumerate(found):
+            energy, quality = cell.energy(accounting).mean, cell.quality().mean
+            if cell.key.origin == origin and energy is not None and quality is not None:
+                points[index] = (energy, quality)
+        flags.update(zip(points, pareto_optimal(list(points.values())), strict=True))
+    return flags
+
+
+def reasons(cell: Cell, figure: Callable[[Account], Breakeven]) -> list[Reason]:
+    """Why none of its runs has the break-even; nothing where one has."""
+    found = [figure(account) for account in cell.runs]
+    if any(one.value is not None for one in found):
+        return []
+    return sorted({one.reason for one in found if one.reason is not None})
+
+
+def names_of(found: Sequence[Cell]) -> list[str]:
+    """A name for each cell that tells it from the others: with its data set, labels, origin or run where it must."""
+    names = [cell.name for cell in found]
+    tells: list[Callable[[Cell], str]] = [
+        lambda cell: " ".join(f"{name}={value}" for name, value in cell.key.labels if name in labels_that_vary(found)),
+        lambda cell: f"on {cell.key.dataset}" if cell.key.dataset else "",
+        lambda cell: f"({cell.key.origin})",
+        lambda cell: cell.runs[0].run,
+    ]
+    for tell in tells:
+        twins = {name for name in names if names.count(name) > 1}
+        names = [
+            f"{name} {tell(cell)}".rstrip() if name in twins else name for name, cell in zip(names, found, strict=True)
+        ]
+    return names
