@@ -1,92 +1,177 @@
-"""What the exporter itself costs: CPU time, memory, and the time of a scrape and of a transition.
+"""What the exporter itself costs on eight GPUs: CPU time, memory, the time of a transition, a scrape and a reading.
 
-    python benchmarks/meter_cost.py [--seconds 30] [--source replay]
+    python -m benchmarks.meter_cost [--seconds 60] [--gpus 8] [--repeat 3]
 
-Figures are of this machine and this moment; compare only figures taken side by side.
+A real `joulemark serve` reads the mock NVML of tests/nvml_mock, whose calls take 0 or 1 ms. A call sleeps for that
+time; falling asleep and waking up cost CPU time too, so what the same calls cost by themselves is measured beside it.
+What a real driver computes in a call is not in these figures. CPU time is the process' own, from /proc. Times of calls
+hold whatever else the machine was doing, so every round is shown.
+Writes benchmarks/results/meter_cost.md.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
+import datetime
 import os
+import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-PORT = 19871
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from nvml_mock import Gpu, Script, Square, build
+
+from .measured_exporter import MeasuredExporter, milliseconds
+
+RESULT = Path(__file__).parent / "results" / "meter_cost.md"
+# After a start the counters' beats are learnt; what that costs is told apart.
+SETTLE_SECONDS = 15.0
+TRANSITIONS_PER_SECOND = 3.0
+ONE_READING = """
+import time
+from joulemark.clock import SystemClock
+from joulemark.sources.nvml import NvmlSource
+source = NvmlSource(SystemClock())
+device = source.devices[0]
+for power in (False, True):
+    began = time.process_time()
+    for _ in range(20000):
+        source.read(device, power=power)
+    print((time.process_time() - began) / 20000 * 1e6)
+"""
+
+
+@dataclass
+class Cost:
+    """One round; CPU as parts of one core, times in milliseconds."""
+
+    bare: float
+    start_up: float
+    idle: float
+    busy: float
+    megabytes: float
+    transitions: list[float]
+    scrapes: list[float]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long it runs undisturbed")
-    parser.add_argument("--source", default="replay", help="power source, as for joulemark serve")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long CPU time is counted, twice a round")
+    parser.add_argument("--gpus", type=int, default=8)
+    parser.add_argument("--repeat", type=int, default=3, help="rounds for each latency")
+    parser.add_argument("--tick", type=float, default=0.1, help="seconds between refreshes of the counters")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        command = [str(Path(sys.executable).with_name("joulemark")), "serve", "--source", options.source]
-        command += ["--web.listen-address", f"127.0.0.1:{PORT}", "--state-dir", folder, "--log.level", "error"]
-        exporter = subprocess.Popen(command)
-        try:
-            wait_until_ready()
-            before = cpu_seconds(exporter.pid)
-            time.sleep(options.seconds)
-            idle = (cpu_seconds(exporter.pid) - before) / options.seconds
-            scrapes = times(50, lambda _: call("GET", "/metrics"))
-            switches = times(200, lambda i: call("PUT", "/api/v1/stage", {"run": "bench", "stage": f"s{i % 5}"}))
-            print(f"source {options.source}, sampling every 100 ms for {options.seconds:.0f} s")
-            print(f"cpu          {100 * idle:.2f} % of one core")
-            print(f"memory       {resident_megabytes(exporter.pid):.0f} MB resident")
-            print(f"scrape       {statistics.median(scrapes):.2f} ms median of {len(scrapes)}")
-            median, p99 = statistics.median(switches), statistics.quantiles(switches, n=100)[98]
-            print(f"transition   {median:.2f} ms median, {p99:.2f} ms 99th percentile of {len(switches)}")
-        finally:
-            exporter.terminate()
-            exporter.wait()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        build(folder)
+        lines = [head(options)]
+        for latency in (0.0, 0.001):
+            environment = machine(folder, options.gpus, latency, options.tick)
+            rounds = [measure(folder / f"{latency}-{i}", environment, options.seconds) for i in range(options.repeat)]
+            lines.append(table(latency, rounds))
+            print(lines[-1], flush=True)
+        lines.append(readings(machine(folder, 1, 0.0, options.tick)))
+        print(lines[-1])
+    RESULT.write_text("\n".join(lines))
 
 
-def wait_until_ready() -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            call("GET", "/-/ready")
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("the exporter did not come up")
+def machine(folder: Path, gpus: int, latency: float, tick: float) -> Mapping[str, str]:
+    """Script the GPUs; returns what a process needs to see them. Their ticks are not in step with each other."""
+    cards = [Gpu({"latency": latency, "tick": tick, "phase": 0.013 * index}) for index in range(gpus)]
+    script = Script(folder / f"script-{latency}-{gpus}", cards)
+    script.power(time.clock_gettime(time.CLOCK_BOOTTIME) - 100, Square(120, 650, 2.7))
+    script.save()
+    return {"LD_LIBRARY_PATH": str(folder), "MOCK_NVML_SCRIPT": str(script.path)}
 
 
-def call(method: str, path: str, body: object = None) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
-    connection.request(method, path, None if body is None else json.dumps(body))
-    answer = connection.getresponse()
-    answer.read()
-    connection.close()
-    if answer.status != 200:
-        raise SystemExit(f"{method} {path} answered {answer.status}")
+def measure(state: Path, environment: Mapping[str, str], seconds: float) -> Cost:
+    """One round: the calls alone, then an exporter of its own."""
+    bare = bare_calls(environment, seconds)
+    with MeasuredExporter(state, "--source", "nvml_counter", environment=environment) as exporter:
+        start_up = exporter.cpu_share(SETTLE_SECONDS)
+        idle = exporter.cpu_share(seconds)
+        busy = exporter.cpu_share(seconds, lambda s: transitions(exporter, s))
+        scrapes = milliseconds(50, lambda _: exporter.call("GET", "/metrics"), pause=0.1)
+        switches = milliseconds(300, exporter.switch, pause=0.05)
+        return Cost(bare, start_up, idle, busy, exporter.resident_megabytes(), switches, scrapes)
 
 
-def times(count: int, action: Callable[[int], None]) -> list[float]:
-    """Milliseconds of each of so many calls."""
-    found = []
-    for index in range(count):
-        began = time.perf_counter()
-        action(index)
-        found.append((time.perf_counter() - began) * 1e3)
-    return found
+def bare_calls(environment: Mapping[str, str], seconds: float) -> float:
+    """What the same calls cost in a process that does nothing else."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"{__package__}.bare_calls", str(seconds)],
+        env={**os.environ, **environment},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return float(done.stdout)
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def transitions(exporter: MeasuredExporter, seconds: float) -> None:
+    """Three transitions a second, evenly."""
+    began = time.monotonic()
+    for number in range(int(seconds * TRANSITIONS_PER_SECOND)):
+        exporter.switch(number)
+        time.sleep(max(0.0, began + (number + 1) / TRANSITIONS_PER_SECOND - time.monotonic()))
 
 
-def resident_megabytes(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+def head(options: argparse.Namespace) -> str:
+    command = " ".join(["python -m benchmarks.meter_cost", *sys.argv[1:]])
+    return (
+        "# Meter cost\n\n"
+        f"{datetime.date.today()}, {os.cpu_count()} cores ({platform.processor() or platform.machine()}), Python "
+        f"{platform.python_version()}: `{command}`.\n\n"
+        f"{options.gpus} GPUs of the mock NVML, counters that refresh every {1e3 * options.tick:g} ms, the default "
+        "interval of 100 ms, one real `joulemark serve`. CPU time is the process' own, from /proc, in percent of one "
+        "core. A mock call sleeps for its latency; going to sleep and waking up costs CPU time too, which is in the "
+        "line of the calls alone. What a real driver computes in a call is not in these figures. Times of calls hold "
+        "whatever else the machine was doing, so every round is shown.\n"
+    )
+
+
+def table(latency: float, rounds: list[Cost]) -> str:
+    """The rounds beside each other, with the target of each line."""
+    switches = [cost.transitions for cost in rounds]
+    rows = [
+        ("CPU of the default interval's calls alone", [f"{100 * cost.bare:.2f} %" for cost in rounds], ""),
+        ("CPU, first 15 s", [f"{100 * cost.start_up:.2f} %" for cost in rounds], ""),
+        ("CPU, default interval", [f"{100 * cost.idle:.2f} %" for cost in rounds], "at most 1 %"),
+        ("CPU, 3 transitions a second", [f"{100 * cost.busy:.2f} %" for cost in rounds], "at most 2 %"),
+        ("memory, most resident", [f"{cost.megabytes:.0f} MB" for cost in rounds], "at most 80 MB"),
+        ("transition, median", [f"{statistics.median(x):.2f} ms" for x in switches], "under 5 ms"),
+        ("transition, 99th percentile", [f"{percentile(x, 99):.2f} ms" for x in switches], "under 20 ms"),
+        ("scrape, median", [f"{statistics.median(cost.scrapes):.2f} ms" for cost in rounds], ""),
+        ("scrape, 99th percentile", [f"{percentile(cost.scrapes, 99):.2f} ms" for cost in rounds], ""),
+    ]
+    titles = "".join(f" round {number + 1} |" for number in range(len(rounds)))
+    rule = "---|" * len(rounds)
+    lines = [f"## NVML calls of {1e3 * latency:g} ms", "", f"| |{titles} target |", f"|---|{rule}---|"]
+    lines += [f"| {name} | {' | '.join(values)} | {target} |" for name, values, target in rows]
+    return "\n".join([*lines, ""])
+
+
+def readings(environment: Mapping[str, str]) -> str:
+    """What one reading costs in CPU time, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_READING],
+        env={**os.environ, **environment},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    counter, whole = (float(line) for line in done.stdout.split())
+    return (
+        "## One reading\n\n"
+        f"Counter alone {counter:.0f} µs of CPU time, counter and power {whole:.0f} µs, calls of the mock included.\n"
+    )
+
+
+def percentile(values: list[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100)[percent - 1]
 
 
 if __name__ == "__main__":
