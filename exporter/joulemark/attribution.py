@@ -119,6 +119,7 @@ class DeviceAccount:
         self._trial: list[Tick] = []
         self.integral_joules = 0.0
         self._resumed = self.settled is not None
+        self._restarted = False
         self._moved: float | None = None
         # When the latest reading was made, and whether it failed.
         self.looked: float | None = None
@@ -212,6 +213,12 @@ class DeviceAccount:
         self._hole_seconds = 0.0
         return self._done(books, gap, events)
 
+    def describe_anew(self, device: Device) -> None:
+        """It came back described otherwise; under another epoch its counter cannot be read on."""
+        self._restarted = self._restarted or device.epoch != self.device.epoch
+        self.device = device
+        self.power.refresh, self.power.averaging = device.power_tick_seconds, device.averaging_seconds
+
     def fail(self, at: float) -> Settlement:
         """A reading failed: when that lasts it is a gap, and boundaries that still wait are decided."""
         books = _Bookings()
@@ -221,6 +228,15 @@ class DeviceAccount:
             self._take(self.power.flush(), books)
             self._settle(books, force=True)
         return self._done(books, gap, [])
+
+    def let_go(self) -> Settlement:
+        """It is not read any more: what is known is booked, and nobody holds it."""
+        books = _Bookings()
+        self._take(self.power.flush(), books)
+        self._settle(books, force=True)
+        self.boundaries.clear()
+        self.holders_settled = ()
+        return self._done(books, 0.0, [])
 
     def _hole(self, at: float, books: _Bookings) -> float:
         """Seconds up to `at` that no reading covers and that were not counted yet; all they may hold is uncertain."""
@@ -294,13 +310,14 @@ class DeviceAccount:
 
     def _count(self, reading: Reading, energy: float, books: _Bookings, events: list[str]) -> float:
         """Take a counter value; returns the seconds of a gap that it revealed."""
+        restarted, self._restarted = self._restarted, False
         if not self.counting:
-            return self._try_counter(reading, energy, books, events)
+            return self._try_counter(reading, energy, restarted, books, events)
         last = self._ahead[-1] if self._ahead else self.settled
         if last is None:
             self._start_from(reading, energy)
             return 0.0
-        fault = self._fault(reading, energy, last)
+        fault = "counter_reset" if restarted else self._fault(reading, energy, last)
         self._close_hole(books)
         if fault:
             events.append(fault)
@@ -373,11 +390,13 @@ class DeviceAccount:
         books.add(self.holders_settled, variance=(watts * self.settled.spread) ** 2)
         return max(0.0, reading.steady - begin - self._hole_seconds)
 
-    def _try_counter(self, reading: Reading, energy: float, books: _Bookings, events: list[str]) -> float:
+    def _try_counter(
+        self, reading: Reading, energy: float, restarted: bool, books: _Bookings, events: list[str]
+    ) -> float:
         """While power is booked: trust the counter again once it has moved believably for some ticks."""
         if self.device.source == self.device.fallback:
             return 0.0
-        if self._trial and energy < self._trial[-1].joules:
+        if self._trial and (restarted or energy < self._trial[-1].joules):
             self._trial = []
             self.ticks.restart()
         tick = self.ticks.see(reading.begin, reading.end, energy)

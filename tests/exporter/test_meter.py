@@ -26,9 +26,9 @@ class Rig:
         self.clock = ManualClock()
         self.start()
 
-    def start(self, **options: int) -> None:
+    def start(self, keep_runs: int = 20) -> None:
         source = ReplaySource(self.clock, TRACES, start=0.0, epoch=self.clock.boot())
-        self.meter = Meter([source], self.folder, self.clock, **options)
+        self.meter = Meter([source], self.folder, self.clock, keep_runs=keep_runs)
 
     def crash(self) -> None:
         """End without a last reading or commit, as SIGKILL does."""
