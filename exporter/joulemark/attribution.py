@@ -120,6 +120,10 @@ class DeviceAccount:
         self.integral_joules = 0.0
         self._resumed = self.settled is not None
         self._restarted = False
+        # Where the counter was begun with between two ticks: what is not known of the energy since the first of them.
+        self._baseline_variance = 0.0
+        # What the counter showed last: it may only grow.
+        self._shown = self.settled.joules if self.settled else -math.inf
         self._moved: float | None = None
         # When the latest reading was made, and whether it failed.
         self.looked: float | None = None
@@ -318,10 +322,11 @@ class DeviceAccount:
             self._start_from(reading, energy)
             return 0.0
         fault = "counter_reset" if restarted else self._fault(reading, energy, last)
-        self._close_hole(books)
         if fault:
             events.append(fault)
             return self._break(reading, energy, books)
+        self._close_hole(books)
+        self._shown = energy
         self._moved = reading.steady if self._moved is None else self._moved
         tick = self._seen(reading, energy)
         if tick is None:
@@ -331,8 +336,10 @@ class DeviceAccount:
                 self._fall_back(books, events, "counter_frozen")
             return 0.0
         self._moved = reading.steady
-        self._ahead.append(tick)
-        self._settle(books, force=False)
+        if tick.joules > last.joules:
+            # Else it shows what was counted ahead of it, when the counter was begun with between two ticks.
+            self._ahead.append(tick)
+            self._settle(books, force=False)
         return 0.0
 
     def _seen(self, reading: Reading, energy: float) -> Tick | None:
@@ -347,7 +354,7 @@ class DeviceAccount:
         return self.ticks.see(reading.begin, reading.end, energy)
 
     def _fault(self, reading: Reading, energy: float, last: Tick) -> str:
-        if energy < last.joules - 1e-3:
+        if energy < self._shown - 1e-3:
             return "counter_reset"
         limit = self.device.power_limit_watts
         elapsed = reading.end - last.at + 2 * self.ticks.seconds
@@ -360,6 +367,7 @@ class DeviceAccount:
         self.ticks.see(reading.begin, reading.end, energy)
         behind, spread = self.ticks.lag(reading.steady)
         self.settled = Tick(reading.steady, spread, energy + watts * behind)
+        self._shown = energy
         self._moved = reading.steady
 
     def _break(self, reading: Reading, energy: float, books: _Bookings) -> float:
@@ -370,13 +378,15 @@ class DeviceAccount:
         self._settle(books, force=True)
         self._take(self.power.flush(), books)
         covered = self.power.until is not None and self._slices and self._slices[0].begin <= self.settled.at + 0.5
+        watts = max([reading.watts or 0.0, *(one.joules / (one.end - one.begin) for one in list(self._slices)[-1:])])
         holders = {self.holders_settled, *(held for _, held in self.boundaries)}
         if covered:
             joules = self._spend(books)
             for held in holders:
                 books.add(held, bound=_FILLED_DOUBT * joules)
         else:
-            limit = (self.device.power_limit_watts or 0.0) * (reading.steady - self.settled.at)
+            seconds = max(0.0, reading.steady - self.settled.at - self._hole_seconds)
+            limit = (self.device.power_limit_watts or 0.0) * seconds
             for held in holders:
                 if held:
                     books.add(held, bound=limit)
@@ -385,9 +395,8 @@ class DeviceAccount:
         self._ahead.clear()
         self._clean.clear()
         self._slices.clear()
-        watts = (reading.watts or 0.0) if covered else 0.0
-        self._start_from(reading, energy, watts)
-        books.add(self.holders_settled, variance=(watts * self.settled.spread) ** 2)
+        self._start_from(reading, energy, (reading.watts or 0.0) if covered else 0.0)
+        self._baseline_variance = (watts * self.settled.spread) ** 2
         return max(0.0, reading.steady - begin - self._hole_seconds)
 
     def _try_counter(
@@ -415,8 +424,9 @@ class DeviceAccount:
         self._trial = []
         behind, spread = self.ticks.lag(reading.steady)
         self.settled = Tick(reading.steady, spread, energy + rate * behind)
+        self._shown = energy
         self._moved = reading.steady
-        books.add(self.holders_settled, variance=(rate * spread) ** 2)
+        self._baseline_variance = (rate * spread) ** 2
         events.append("counter_back")
         return 0.0
 
@@ -440,7 +450,7 @@ class DeviceAccount:
             inside = [boundary for boundary in self.boundaries if boundary[0] <= tick.at]
             if not inside:
                 stretch = Stretch(self.settled, tick)
-                books.add(self.holders_settled, stretch.joules)
+                books.add(self.holders_settled, stretch.joules, variance=self._baseline_variance)
                 if stretch.seconds < MAX_BRIDGE_SECONDS:
                     self._clean.appendleft(stretch)
             elif force or self._decided(inside):
@@ -448,6 +458,7 @@ class DeviceAccount:
             else:
                 break
             self.settled = tick
+            self._baseline_variance = 0.0
             self._ahead.pop(0)
         if self.settled is not None:
             while self._slices and self._slices[0].end <= self.settled.at:
@@ -488,6 +499,7 @@ class DeviceAccount:
         parts = split(self.settled, tick, [at for at, _ in inside], before, after)
         held = [self.holders_settled, *(holders for _, holders in inside)]
         for holders, part in zip(held, parts, strict=True):
+            books.add(holders, variance=self._baseline_variance)
             self._book_part(holders, part, tick.joules - self.settled.joules if unseen else 0.0, books)
         self.holders_settled = inside[-1][1]
         self.boundaries = self.boundaries[len(inside) :]

@@ -181,6 +181,8 @@ class Fleet:
             settlement = self._ledger.apply(device, outcome, self._clock.wall())
             errors = health.errors
             if outcome.failed:
+                # What one of the two estimators missed says nothing of the other.
+                self._agreement[device.key].restart()
                 errors = {**errors, outcome.failed: errors.get(outcome.failed, 0) + 1}
             self._health[device.key] = DeviceHealth(True, health.reads + 1, errors, found.seconds, self._clock.wall())
         if not health.up and health.errors:
