@@ -221,7 +221,7 @@ class DeviceAccount:
         """It came back described otherwise; under another epoch its counter cannot be read on."""
         self._restarted = self._restarted or device.epoch != self.device.epoch
         self.device = device
-        self.power.refresh, self.power.averaging = device.power_tick_seconds, device.averaging_seconds
+        self.power.averaging = device.averaging_seconds
 
     def fail(self, at: float) -> Settlement:
         """A reading failed: when that lasts it is a gap, and boundaries that still wait are decided."""
@@ -319,6 +319,7 @@ class DeviceAccount:
             return self._try_counter(reading, energy, restarted, books, events)
         last = self._ahead[-1] if self._ahead else self.settled
         if last is None:
+            self.ticks.see(reading.begin, reading.end, energy)
             self._start_from(reading, energy)
             return 0.0
         fault = "counter_reset" if restarted else self._fault(reading, energy, last)
@@ -363,12 +364,16 @@ class DeviceAccount:
         return ""
 
     def _start_from(self, reading: Reading, energy: float, watts: float = 0.0) -> None:
-        """Begin to count at this reading: what the counter will show of the time before it is not counted again."""
-        self.ticks.see(reading.begin, reading.end, energy)
+        """Begin to count where sampled power ends, at `watts`: what that has booked is not counted again."""
         behind, spread = self.ticks.lag(reading.steady)
-        self.settled = Tick(reading.steady, spread, energy + watts * behind)
+        until = reading.steady if self.power.until is None else self.power.until
+        # What the counter would have shown at that instant, had it refreshed then.
+        joules = energy + watts * (behind - reading.steady + until)
+        self.settled = Tick(until, spread, joules)
         self._shown = energy
         self._moved = reading.steady
+        varied = max(self.power.variations[1], 0.02 * watts)
+        self._baseline_variance = (watts * spread) ** 2 + (varied * (reading.steady - until + behind)) ** 2
 
     def _break(self, reading: Reading, energy: float, books: _Bookings) -> float:
         """The counter cannot be read on: sampled power fills in up to now, else nothing is booked and all is bound."""
@@ -395,8 +400,8 @@ class DeviceAccount:
         self._ahead.clear()
         self._clean.clear()
         self._slices.clear()
-        self._start_from(reading, energy, (reading.watts or 0.0) if covered else 0.0)
-        self._baseline_variance = (watts * self.settled.spread) ** 2
+        self.ticks.see(reading.begin, reading.end, energy)
+        self._start_from(reading, energy, (reading.watts or watts) if covered else 0.0)
         return max(0.0, reading.steady - begin - self._hole_seconds)
 
     def _try_counter(
@@ -422,11 +427,7 @@ class DeviceAccount:
         self._take(self.power.flush(), books)
         self.counting = True
         self._trial = []
-        behind, spread = self.ticks.lag(reading.steady)
-        self.settled = Tick(reading.steady, spread, energy + rate * behind)
-        self._shown = energy
-        self._moved = reading.steady
-        self._baseline_variance = (rate * spread) ** 2
+        self._start_from(reading, energy, rate)
         events.append("counter_back")
         return 0.0
 

@@ -101,7 +101,8 @@ class PowerIntegral:
         """Take a sample; returns the slices that are known now. `placed`: the gauge was refreshed at this instant."""
         newest = self._ahead[-1] if self._ahead else self._last
         slices: list[Slice] = []
-        if newest is not None and at - newest.at > MAX_BRIDGE_SECONDS:
+        # Readings this far apart may stand for instants that are a refresh further.
+        if newest is not None and at - newest.at > MAX_BRIDGE_SECONDS + 2 * self.refresh:
             slices = self.lose()
         if newest is None or self._last is None:
             self._last = _Sample(at, watts, placed)
