@@ -60,6 +60,8 @@ class VirtualBench:
     interval: float = 0.1
     wake_seconds: float = 0.0003
     use_counter: bool = True
+    # The driver's folder in sysfs, where another load of the driver is to be told.
+    module: Path = Path("/sys/module/nvidia")
     stamps: list[tuple[float, str | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -71,13 +73,13 @@ class VirtualBench:
 
     def start(self) -> None:
         """Start the meter, for the first time or again."""
-        self.source = NvmlSource(self.clock, use_counter=self.use_counter)
+        self.source = NvmlSource(self.clock, use_counter=self.use_counter, module=self.module)
         self.meter = Meter([self.source], self.state, self.clock)
         self._rounds = 0
         self._regular = self._committed = self._recovered = self.clock.steady()
 
     def stop(self) -> None:
-        """End without a last reading or commit, as SIGKILL does."""
+        """End without a last reading or commit, as SIGKILL does; may be called again."""
         self.meter._store.close()
         self.meter.fleet.close()
 
