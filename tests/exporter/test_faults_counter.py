@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from nvml_mock import Constant, Gpu, Noise, Shape, Square, StageError, VirtualBench
 
+from joulemark.attribution import DeviceAccount
+from joulemark.sources.base import Device, Reading
 from joulemark.windows import SeriesKey
 
 MakeBench = Callable[..., VirtualBench]
@@ -100,9 +102,17 @@ def test_a_counter_that_fails_for_a_moment_is_waited_for(make_bench: MakeBench) 
 
 def test_a_counter_that_stands_still_at_no_power_is_not_frozen(make_bench: MakeBench) -> None:
     bench = make_bench(gpu())
-    errors = played(bench, (Constant(WATTS), Constant(0.0), Constant(WATTS)))
+    bench.wait(3.0)
+    bench.begin("a", Constant(WATTS))
+    bench.wait(5.0)
+    bench.begin("b", Constant(0.0))
+    bench.wait(10.0)
     assert source_of(bench) == "nvml_counter"
-    assert [round(error.joules) for error in errors] == [4000, 0, 4000]
+    bench.begin("c", Constant(WATTS))
+    bench.wait(5.0)
+    bench.end()
+    bench.wait(3.0)
+    assert [error.joules for error in bench.errors()] == pytest.approx([2000.0, 0.0, 2000.0], abs=1.0)
 
 
 def test_a_counter_that_fails_for_good_leaves_power_in_its_place(make_bench: MakeBench) -> None:
@@ -125,11 +135,12 @@ def test_one_gpu_falls_back_and_the_others_do_not(make_bench: MakeBench) -> None
 
 
 @TICKS
-@pytest.mark.parametrize("at", [5.0, 9.99, 10.004])
-def test_a_counter_reset_is_a_gap_of_a_tick_and_never_a_delta(
-    make_bench: MakeBench, tick: float, jitter: float, at: float
+@pytest.mark.parametrize("at", [5.0, 5.03, 9.99, 10.004])
+@pytest.mark.parametrize("power_tick", [0.1, 0.02])
+def test_a_counter_reset_is_one_gap_of_a_tick_and_never_a_delta(
+    make_bench: MakeBench, tick: float, jitter: float, at: float, power_tick: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench = make_bench(gpu(tick, jitter))
+    bench = make_bench(gpu(tick, jitter, power_tick=power_tick))
     bench.wait(5.0)
     start = bench.clock.steady()
     bench.script.reset(start + at)
@@ -142,7 +153,13 @@ def test_a_counter_reset_is_a_gap_of_a_tick_and_never_a_delta(
     assert errors[2].ratio < 0.002
     (view,) = bench.meter.snapshot().devices
     assert 0 < view.gap_seconds < tick + 0.25
+    assert caplog.text.count("event=counter_reset") == 1
     assert_conserved(bench)
+
+
+def joules_of(bench: VirtualBench) -> dict[tuple[SeriesKey, str], float]:
+    series = bench.meter.ledger.state.series.items()
+    return {(key, device): joules for key, totals in series for device, joules in totals.joules.items()}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -150,16 +167,29 @@ def test_no_series_goes_down_through_any_of_them(make_bench: MakeBench, seed: in
     bench = make_bench(gpu(), seed=seed)
     bench.wait(3.0)
     now = bench.clock.steady()
-    bench.script.reset(now + 2.0 + 0.1 * seed)
-    bench.script.fault("frozen", now + 6.0, now + 11.0)
+    bench.script.reset(now + 5.0 + 0.015 * seed)
+    bench.script.fault("frozen", now + 8.0, now + 13.0)
     bench.script.fault("counter_error", now + 16.0, now + 19.0)
     bench.script.save()
     bench.begin("a", WAVE)
     before: dict[tuple[SeriesKey, str], float] = {}
     while bench.clock.steady() < now + 25.0:
         bench.wait(0.05)
-        series = bench.meter.ledger.state.series.items()
-        joules = {(key, device): value for key, totals in series for device, value in totals.joules.items()}
+        joules = joules_of(bench)
         assert all(joules[key] >= value for key, value in before.items())
         before = joules
     assert_conserved(bench)
+
+
+def test_what_was_counted_ahead_of_a_reset_counter_is_not_taken_back() -> None:
+    account = DeviceAccount(Device("gpu0", "u", "nvml_counter", power_limit_watts=700, fallback="nvml_power"))
+    for count in range(30):
+        account.apply(Reading(0.1 * count, 1000.0 + 10.0 * count, 100.0, sensor=True))
+    # Seen first at 600 W, so that some of its first tick is taken as counted; but power falls at once.
+    assert "counter_reset" in account.apply(Reading(3.0, 0.0, 600.0, sensor=True)).events
+    total = account.total_joules
+    for count in range(1, 100):
+        settlement = account.apply(Reading(3.0 + 0.1 * count, 1.0 * count, 10.0, sensor=True))
+        assert settlement.events == ()
+        assert settlement.joules >= 0.0
+    assert account.total_joules == pytest.approx(total + 0.1 * 98 * 10.0 - 600.0 * 0.05, abs=3.0)
