@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .boundary import NEAREST, Part, Power, Stretch, power_of, split
@@ -29,8 +30,8 @@ _DOUBT_SECONDS = 0.5
 # A counter that stands still for so long, and for so many ticks, while power is drawn is frozen.
 _FROZEN_SECONDS = 2.0
 _FROZEN_TICKS = 20
-# How far, as a part of it, the few samples that fill in for a counter that was reset may be wrong.
-_FILLED_DOUBT = 0.5
+# Readings that fail for longer than this are an outage; one that fails is not.
+_OUTAGE_SECONDS = 0.3
 # Ticks that a counter must show again, at a believable rate, before it is trusted again.
 _TRUSTED_TICKS = 4
 
@@ -125,9 +126,13 @@ class DeviceAccount:
         # What the counter showed last: it may only grow.
         self._shown = self.settled.joules if self.settled else -math.inf
         self._moved: float | None = None
+        # Between two looks how far apart the counter was last seen to move.
+        self._bracket = 0.0
         # When the latest reading was made, and whether it failed.
         self.looked: float | None = None
         self.failing = False
+        # The latest stretch that no reading covers.
+        self._unseen = (math.inf, -math.inf)
         self._hole_until: float | None = None
         self._hole_seconds = 0.0
         self._hole_bounds: dict[Holders, float] = {}
@@ -171,13 +176,8 @@ class DeviceAccount:
         if start is None or self.steady is None:
             return 0.0
         rate = self._latest_power()
-        cuts = [(start, self.holders_settled), *self.boundaries, (max(start, self.steady), ())]
-        spans = itertools.pairwise(cuts)
-        return sum(
-            rate * max(0.0, end - max(begin, start)) / len(holders)
-            for (begin, holders), (end, _) in spans
-            if holder in holders
-        )
+        spans = self._held(start, self.steady)
+        return sum(rate * seconds / len(holders) for holders, seconds in spans if holder in holders)
 
     # -- what happens --------------------------------------------------------------------------------------
 
@@ -199,8 +199,9 @@ class DeviceAccount:
     def apply(self, reading: Reading) -> Settlement:
         """Take one reading; returns what it settled. Readings come in the order in which they were made."""
         books, events = _Bookings(), list[str]()
-        self.looked, self.failing = reading.end, False
         gap = self._hole(reading.end, books)
+        since = 0.0 if self.looked is None else reading.end - self.looked
+        self.looked, self.failing = reading.end, False
         if gap or self._hole_until is not None:
             events.append("no_reading")
         self._hole_until = None
@@ -211,6 +212,7 @@ class DeviceAccount:
             self._take(self._sample(reading.steady, reading.watts), books)
         if reading.energy_joules is not None:
             gap += self._count(reading, self._unwrapped(reading.energy_joules), books, events)
+            self._bracket = since if self._moved == reading.steady else self._bracket
         elif self.counting and self._counter_given_up(reading):
             self._fall_back(books, events, "counter_missing")
         self._hole_bounds.clear()
@@ -244,16 +246,25 @@ class DeviceAccount:
 
     def _hole(self, at: float, books: _Bookings) -> float:
         """Seconds up to `at` that no reading covers and that were not counted yet; all they may hold is uncertain."""
-        if self.steady is None or at - self.steady <= MAX_BRIDGE_SECONDS:
+        longest = _OUTAGE_SECONDS if self.failing else MAX_BRIDGE_SECONDS
+        if self.steady is None or at - self.steady <= longest:
             return 0.0
-        seconds = at - max(self.steady, self._hole_until or self.steady)
+        begin = max(self.steady, self._hole_until or self.steady)
         self._hole_until = at
-        self._hole_seconds += seconds
-        if self.holders:
-            bound = (self.device.power_limit_watts or 0.0) * seconds
-            books.add(self.holders, bound=bound)
-            self._hole_bounds[self.holders] = self._hole_bounds.get(self.holders, 0.0) + bound
-        return seconds
+        self._hole_seconds += at - begin
+        self._unseen = self.steady, at
+        for holders, seconds in self._held(begin, at):
+            bound = (self.device.power_limit_watts or 0.0) * seconds if holders else 0.0
+            books.add(holders, bound=bound)
+            self._hole_bounds[holders] = self._hole_bounds.get(holders, 0.0) + bound
+        return at - begin
+
+    def _held(self, begin: float, end: float) -> Iterator[tuple[Holders, float]]:
+        """Who held the device between two instants after what is settled, and for how many seconds of it."""
+        cuts = [(-math.inf, self.holders_settled), *self.boundaries, (math.inf, ())]
+        for (since, holders), (until, _) in itertools.pairwise(cuts):
+            if min(until, end) > max(since, begin):
+                yield holders, min(until, end) - max(since, begin)
 
     def _close_hole(self, books: _Bookings) -> None:
         """The counter knows what was drawn in the hole: what was bound for it is known after all."""
@@ -285,7 +296,11 @@ class DeviceAccount:
     def _fall_back(self, books: _Bookings, events: list[str], reason: str) -> None:
         """From the last tick on, book power instead of the counter."""
         self._take(self.power.flush(), books)
-        self._spend(books)
+        begin = self.settled.at if self.settled else math.inf
+        holders, joules = self.holders_settled, self._spend(books)
+        if self.power.until is not None and self.power.until > begin:
+            # It may have stopped between the two looks that saw its last tick, and not at the last one that was due.
+            books.add(holders, bound=joules / (self.power.until - begin) * self._bracket)
         self.counting = False
         self._trial = []
         self.settled = None
@@ -493,7 +508,9 @@ class DeviceAccount:
         assert self.settled is not None
         varied = self.power.variations
         before, after = power_of(list(self._clean), varied[0]), power_of(self._clean_after(len(inside)), varied[1])
-        unseen = tick.at - self.settled.at > MAX_BRIDGE_SECONDS
+        unseen = tick.at - self.settled.at > MAX_BRIDGE_SECONDS or (
+            self._unseen[0] < tick.at and self.settled.at < self._unseen[1]
+        )
         if unseen:
             # Over seconds that nobody saw, power may have been anything.
             before, after = _doubtful(before), _doubtful(after)
