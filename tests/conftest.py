@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from exporter_process import Exporter
-from nvml_mock import build
+from nvml_mock import Gpu, VirtualBench, build
 
 
 @pytest.fixture
@@ -55,3 +55,17 @@ def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return build(tmp_path_factory.mktemp("nvml"))
     except FileNotFoundError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def make_bench(nvml_library: Path, tmp_path: Path) -> Iterator[Callable[..., VirtualBench]]:
+    """Makes meters in virtual time on scripted GPUs and stops them at the end."""
+    made: list[VirtualBench] = []
+
+    def make(*gpus: Gpu, **options: Any) -> VirtualBench:
+        made.append(VirtualBench(nvml_library, tmp_path, list(gpus), **options))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.stop()

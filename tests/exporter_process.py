@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +103,21 @@ class Exporter:
         assert answer.status_code == 200, answer.text
         result: dict[str, Any] = answer.json()
         return result
+
+    def end_stage(self, window: str) -> dict[str, Any]:
+        """End a window and wait until its energy is settled; its summary then."""
+        answers = (self.http.delete(f"/api/v1/stage/{window}").json() for _ in self.until("the window is settled"))
+        summary: dict[str, Any] = next(answer for answer in answers if answer["settled"])
+        return summary
+
+    def wait_for(self, what: str, found: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+        """The metrics as soon as they show what is waited for."""
+        return next(metrics for metrics in (self.metrics() for _ in self.until(what)) if found(metrics))
+
+    def until(self, what: str, seconds: float = 60.0) -> Iterator[None]:
+        """Ticks on for as long as anything may take; raises when that was too long."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            yield
+            time.sleep(0.05)
+        raise AssertionError(f"not in {seconds:.0f} s: {what}")

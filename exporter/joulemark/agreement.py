@@ -16,12 +16,28 @@ class Agreement:
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, float, float]] = deque()
+        self._gap_seconds = 0.0
+        self._alert = False
 
-    def note(self, steady: float, energy_joules: float, integral_joules: float) -> None:
-        """Take both totals at an instant; about once a second."""
+    def restart(self) -> None:
+        """Begin anew: what was seen does not compare with what comes."""
+        self._seen.clear()
+
+    def note(self, steady: float, energy_joules: float, integral_joules: float, gap_seconds: float = 0.0) -> bool:
+        """Take both totals at an instant; about once a second. True when they begin or cease to disagree.
+
+        Over a gap the counter counts on and the gauge does not: it begins anew after one.
+        """
+        if gap_seconds > self._gap_seconds:
+            self.restart()
+        self._gap_seconds = gap_seconds
         self._seen.append((steady, energy_joules, integral_joules))
         while steady - self._seen[0][0] > WINDOW_SECONDS:
             self._seen.popleft()
+        was, ratio = self._alert, self.disagreement_ratio
+        # Back below well under the threshold, so that it does not flap.
+        self._alert = was if ratio is None else ratio > ALERT_RATIO * (0.8 if was else 1.0)
+        return self._alert != was
 
     @property
     def disagreement_ratio(self) -> float | None:
@@ -33,3 +49,6 @@ class Agreement:
         if last[0] - first[0] < LEAST_SECONDS or energy <= 0:
             return None
         return abs(integral / energy - 1)
+
+    def __str__(self) -> str:
+        return f"{'disagree' if self._alert else 'agree'} ratio={self.disagreement_ratio or 0.0:.3f}"

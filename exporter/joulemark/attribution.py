@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .boundary import NEAREST, Part, Power, Stretch, power_of, split
@@ -29,8 +30,8 @@ _DOUBT_SECONDS = 0.5
 # A counter that stands still for so long, and for so many ticks, while power is drawn is frozen.
 _FROZEN_SECONDS = 2.0
 _FROZEN_TICKS = 20
-# How far, as a part of it, the few samples that fill in for a counter that was reset may be wrong.
-_FILLED_DOUBT = 0.5
+# Readings that fail for longer than this are an outage; one that fails is not.
+_OUTAGE_SECONDS = 0.3
 # Ticks that a counter must show again, at a believable rate, before it is trusted again.
 _TRUSTED_TICKS = 4
 
@@ -119,10 +120,19 @@ class DeviceAccount:
         self._trial: list[Tick] = []
         self.integral_joules = 0.0
         self._resumed = self.settled is not None
+        self._restarted = False
+        # Where the counter was begun with between two ticks: what is not known of the energy since the first of them.
+        self._baseline_variance = 0.0
+        # What the counter showed last: it may only grow.
+        self._shown = self.settled.joules if self.settled else -math.inf
         self._moved: float | None = None
+        # Between two looks how far apart the counter was last seen to move.
+        self._bracket = 0.0
         # When the latest reading was made, and whether it failed.
         self.looked: float | None = None
         self.failing = False
+        # The latest stretch that no reading covers.
+        self._unseen = (math.inf, -math.inf)
         self._hole_until: float | None = None
         self._hole_seconds = 0.0
         self._hole_bounds: dict[Holders, float] = {}
@@ -166,13 +176,8 @@ class DeviceAccount:
         if start is None or self.steady is None:
             return 0.0
         rate = self._latest_power()
-        cuts = [(start, self.holders_settled), *self.boundaries, (max(start, self.steady), ())]
-        spans = itertools.pairwise(cuts)
-        return sum(
-            rate * max(0.0, end - max(begin, start)) / len(holders)
-            for (begin, holders), (end, _) in spans
-            if holder in holders
-        )
+        spans = self._held(start, self.steady)
+        return sum(rate * seconds / len(holders) for holders, seconds in spans if holder in holders)
 
     # -- what happens --------------------------------------------------------------------------------------
 
@@ -194,8 +199,9 @@ class DeviceAccount:
     def apply(self, reading: Reading) -> Settlement:
         """Take one reading; returns what it settled. Readings come in the order in which they were made."""
         books, events = _Bookings(), list[str]()
-        self.looked, self.failing = reading.end, False
         gap = self._hole(reading.end, books)
+        since = 0.0 if self.looked is None else reading.end - self.looked
+        self.looked, self.failing = reading.end, False
         if gap or self._hole_until is not None:
             events.append("no_reading")
         self._hole_until = None
@@ -206,11 +212,18 @@ class DeviceAccount:
             self._take(self._sample(reading.steady, reading.watts), books)
         if reading.energy_joules is not None:
             gap += self._count(reading, self._unwrapped(reading.energy_joules), books, events)
+            self._bracket = since if self._moved == reading.steady else self._bracket
         elif self.counting and self._counter_given_up(reading):
             self._fall_back(books, events, "counter_missing")
         self._hole_bounds.clear()
         self._hole_seconds = 0.0
         return self._done(books, gap, events)
+
+    def describe_anew(self, device: Device) -> None:
+        """It came back described otherwise; under another epoch its counter cannot be read on."""
+        self._restarted = self._restarted or device.epoch != self.device.epoch
+        self.device = device
+        self.power.averaging = device.averaging_seconds
 
     def fail(self, at: float) -> Settlement:
         """A reading failed: when that lasts it is a gap, and boundaries that still wait are decided."""
@@ -222,18 +235,36 @@ class DeviceAccount:
             self._settle(books, force=True)
         return self._done(books, gap, [])
 
+    def let_go(self) -> Settlement:
+        """It is not read any more: what is known is booked, and nobody holds it."""
+        books = _Bookings()
+        self._take(self.power.flush(), books)
+        self._settle(books, force=True)
+        self.boundaries.clear()
+        self.holders_settled = ()
+        return self._done(books, 0.0, [])
+
     def _hole(self, at: float, books: _Bookings) -> float:
         """Seconds up to `at` that no reading covers and that were not counted yet; all they may hold is uncertain."""
-        if self.steady is None or at - self.steady <= MAX_BRIDGE_SECONDS:
+        longest = _OUTAGE_SECONDS if self.failing else MAX_BRIDGE_SECONDS
+        if self.steady is None or at - self.steady <= longest:
             return 0.0
-        seconds = at - max(self.steady, self._hole_until or self.steady)
+        begin = max(self.steady, self._hole_until or self.steady)
         self._hole_until = at
-        self._hole_seconds += seconds
-        if self.holders:
-            bound = (self.device.power_limit_watts or 0.0) * seconds
-            books.add(self.holders, bound=bound)
-            self._hole_bounds[self.holders] = self._hole_bounds.get(self.holders, 0.0) + bound
-        return seconds
+        self._hole_seconds += at - begin
+        self._unseen = self.steady, at
+        for holders, seconds in self._held(begin, at):
+            bound = (self.device.power_limit_watts or 0.0) * seconds if holders else 0.0
+            books.add(holders, bound=bound)
+            self._hole_bounds[holders] = self._hole_bounds.get(holders, 0.0) + bound
+        return at - begin
+
+    def _held(self, begin: float, end: float) -> Iterator[tuple[Holders, float]]:
+        """Who held the device between two instants after what is settled, and for how many seconds of it."""
+        cuts = [(-math.inf, self.holders_settled), *self.boundaries, (math.inf, ())]
+        for (since, holders), (until, _) in itertools.pairwise(cuts):
+            if min(until, end) > max(since, begin):
+                yield holders, min(until, end) - max(since, begin)
 
     def _close_hole(self, books: _Bookings) -> None:
         """The counter knows what was drawn in the hole: what was bound for it is known after all."""
@@ -265,7 +296,11 @@ class DeviceAccount:
     def _fall_back(self, books: _Bookings, events: list[str], reason: str) -> None:
         """From the last tick on, book power instead of the counter."""
         self._take(self.power.flush(), books)
-        self._spend(books)
+        begin = self.settled.at if self.settled else math.inf
+        holders, joules = self.holders_settled, self._spend(books)
+        if self.power.until is not None and self.power.until > begin:
+            # It may have stopped between the two looks that saw its last tick, and not at the last one that was due.
+            books.add(holders, bound=joules / (self.power.until - begin) * self._bracket)
         self.counting = False
         self._trial = []
         self.settled = None
@@ -294,17 +329,20 @@ class DeviceAccount:
 
     def _count(self, reading: Reading, energy: float, books: _Bookings, events: list[str]) -> float:
         """Take a counter value; returns the seconds of a gap that it revealed."""
+        restarted, self._restarted = self._restarted, False
         if not self.counting:
-            return self._try_counter(reading, energy, books, events)
+            return self._try_counter(reading, energy, restarted, books, events)
         last = self._ahead[-1] if self._ahead else self.settled
         if last is None:
+            self.ticks.see(reading.begin, reading.end, energy)
             self._start_from(reading, energy)
             return 0.0
-        fault = self._fault(reading, energy, last)
-        self._close_hole(books)
+        fault = "counter_reset" if restarted else self._fault(reading, energy, last)
         if fault:
             events.append(fault)
             return self._break(reading, energy, books)
+        self._close_hole(books)
+        self._shown = energy
         self._moved = reading.steady if self._moved is None else self._moved
         tick = self._seen(reading, energy)
         if tick is None:
@@ -314,8 +352,10 @@ class DeviceAccount:
                 self._fall_back(books, events, "counter_frozen")
             return 0.0
         self._moved = reading.steady
-        self._ahead.append(tick)
-        self._settle(books, force=False)
+        if tick.joules > last.joules:
+            # Else it shows what was counted ahead of it, when the counter was begun with between two ticks.
+            self._ahead.append(tick)
+            self._settle(books, force=False)
         return 0.0
 
     def _seen(self, reading: Reading, energy: float) -> Tick | None:
@@ -330,7 +370,7 @@ class DeviceAccount:
         return self.ticks.see(reading.begin, reading.end, energy)
 
     def _fault(self, reading: Reading, energy: float, last: Tick) -> str:
-        if energy < last.joules - 1e-3:
+        if energy < self._shown - 1e-3:
             return "counter_reset"
         limit = self.device.power_limit_watts
         elapsed = reading.end - last.at + 2 * self.ticks.seconds
@@ -339,11 +379,16 @@ class DeviceAccount:
         return ""
 
     def _start_from(self, reading: Reading, energy: float, watts: float = 0.0) -> None:
-        """Begin to count at this reading: what the counter will show of the time before it is not counted again."""
-        self.ticks.see(reading.begin, reading.end, energy)
+        """Begin to count where sampled power ends, at `watts`: what that has booked is not counted again."""
         behind, spread = self.ticks.lag(reading.steady)
-        self.settled = Tick(reading.steady, spread, energy + watts * behind)
+        until = reading.steady if self.power.until is None else self.power.until
+        # What the counter would have shown at that instant, had it refreshed then.
+        joules = energy + watts * (behind - reading.steady + until)
+        self.settled = Tick(until, spread, joules)
+        self._shown = energy
         self._moved = reading.steady
+        varied = max(self.power.variations[1], 0.02 * watts)
+        self._baseline_variance = (watts * spread) ** 2 + (varied * (reading.steady - until + behind)) ** 2
 
     def _break(self, reading: Reading, energy: float, books: _Bookings) -> float:
         """The counter cannot be read on: sampled power fills in up to now, else nothing is booked and all is bound."""
@@ -353,13 +398,15 @@ class DeviceAccount:
         self._settle(books, force=True)
         self._take(self.power.flush(), books)
         covered = self.power.until is not None and self._slices and self._slices[0].begin <= self.settled.at + 0.5
+        watts = max([reading.watts or 0.0, *(one.joules / (one.end - one.begin) for one in list(self._slices)[-1:])])
         holders = {self.holders_settled, *(held for _, held in self.boundaries)}
         if covered:
             joules = self._spend(books)
             for held in holders:
                 books.add(held, bound=_FILLED_DOUBT * joules)
         else:
-            limit = (self.device.power_limit_watts or 0.0) * (reading.steady - self.settled.at)
+            seconds = max(0.0, reading.steady - self.settled.at - self._hole_seconds)
+            limit = (self.device.power_limit_watts or 0.0) * seconds
             for held in holders:
                 if held:
                     books.add(held, bound=limit)
@@ -368,16 +415,17 @@ class DeviceAccount:
         self._ahead.clear()
         self._clean.clear()
         self._slices.clear()
-        watts = (reading.watts or 0.0) if covered else 0.0
-        self._start_from(reading, energy, watts)
-        books.add(self.holders_settled, variance=(watts * self.settled.spread) ** 2)
+        self.ticks.see(reading.begin, reading.end, energy)
+        self._start_from(reading, energy, (reading.watts or watts) if covered else 0.0)
         return max(0.0, reading.steady - begin - self._hole_seconds)
 
-    def _try_counter(self, reading: Reading, energy: float, books: _Bookings, events: list[str]) -> float:
+    def _try_counter(
+        self, reading: Reading, energy: float, restarted: bool, books: _Bookings, events: list[str]
+    ) -> float:
         """While power is booked: trust the counter again once it has moved believably for some ticks."""
         if self.device.source == self.device.fallback:
             return 0.0
-        if self._trial and energy < self._trial[-1].joules:
+        if self._trial and (restarted or energy < self._trial[-1].joules):
             self._trial = []
             self.ticks.restart()
         tick = self.ticks.see(reading.begin, reading.end, energy)
@@ -394,10 +442,7 @@ class DeviceAccount:
         self._take(self.power.flush(), books)
         self.counting = True
         self._trial = []
-        behind, spread = self.ticks.lag(reading.steady)
-        self.settled = Tick(reading.steady, spread, energy + rate * behind)
-        self._moved = reading.steady
-        books.add(self.holders_settled, variance=(rate * spread) ** 2)
+        self._start_from(reading, energy, rate)
         events.append("counter_back")
         return 0.0
 
@@ -421,7 +466,7 @@ class DeviceAccount:
             inside = [boundary for boundary in self.boundaries if boundary[0] <= tick.at]
             if not inside:
                 stretch = Stretch(self.settled, tick)
-                books.add(self.holders_settled, stretch.joules)
+                books.add(self.holders_settled, stretch.joules, variance=self._baseline_variance)
                 if stretch.seconds < MAX_BRIDGE_SECONDS:
                     self._clean.appendleft(stretch)
             elif force or self._decided(inside):
@@ -429,6 +474,7 @@ class DeviceAccount:
             else:
                 break
             self.settled = tick
+            self._baseline_variance = 0.0
             self._ahead.pop(0)
         if self.settled is not None:
             while self._slices and self._slices[0].end <= self.settled.at:
@@ -462,13 +508,16 @@ class DeviceAccount:
         assert self.settled is not None
         varied = self.power.variations
         before, after = power_of(list(self._clean), varied[0]), power_of(self._clean_after(len(inside)), varied[1])
-        unseen = tick.at - self.settled.at > MAX_BRIDGE_SECONDS
+        unseen = tick.at - self.settled.at > MAX_BRIDGE_SECONDS or (
+            self._unseen[0] < tick.at and self.settled.at < self._unseen[1]
+        )
         if unseen:
             # Over seconds that nobody saw, power may have been anything.
             before, after = _doubtful(before), _doubtful(after)
         parts = split(self.settled, tick, [at for at, _ in inside], before, after)
         held = [self.holders_settled, *(holders for _, holders in inside)]
         for holders, part in zip(held, parts, strict=True):
+            books.add(holders, variance=self._baseline_variance)
             self._book_part(holders, part, tick.joules - self.settled.joules if unseen else 0.0, books)
         self.holders_settled = inside[-1][1]
         self.boundaries = self.boundaries[len(inside) :]

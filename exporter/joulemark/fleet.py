@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # How long a scrape or a listing waits for fresh readings; what comes later is booked all the same.
 PATIENCE_SECONDS = 0.02
+# How long the sampler does: its next look at another device must not wait for this one.
+SAMPLER_PATIENCE_SECONDS = 0.002
 # A call into a driver that takes longer than this has hung, and what it answers is of no known instant.
 HUNG_SECONDS = 1.0
 # Close looks that are due within so little time of each other are taken together.
@@ -41,7 +43,8 @@ class Fleet:
         self._lock = lock
         self._clock = clock
         self.threads = threads
-        self._reader: Reader = ThreadedReader(self._accept) if threads else InlineReader(self._accept)
+        sinks = self._accept, self._accept_vitals
+        self._reader: Reader = ThreadedReader(*sinks, clock) if threads else InlineReader(*sinks, clock)
         self._sources: list[Source] = []
         self._read_by: dict[str, Source] = {}
         self.devices: list[Device] = []
@@ -53,7 +56,8 @@ class Fleet:
 
     def sample(self, *, patience: float = PATIENCE_SECONDS, vitals: bool = False) -> None:
         """Read every device once and book what it gained; waits for slow devices only so long."""
-        looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in tuple(self.devices)]
+        with self._lock:
+            looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in self.devices]
         self._reader.read(looks, patience)
         self._notice_hung()
         with self._lock:
@@ -61,27 +65,34 @@ class Fleet:
 
     def next_reading(self) -> float:
         """When the next reading beside the regular ones is due: infinity when those will do."""
-        with self._lock:
-            due = (next_reading(self._ledger.state.accounts[device.key]) for device in self.devices)
-            return min((instant for instant in due if instant is not None), default=math.inf)
+        now = self._clock.steady()
+        return min((instant for _, instant in self._due(now)), default=math.inf)
 
     def look_closely(self, now: float) -> None:
         """Read the devices whose next reading is due: counters alone, gauges where power is what is booked."""
-        looks = []
+        looks = [look for look, instant in self._due(now) if instant <= now + COALESCE_SECONDS]
+        self._reader.read(looks, SAMPLER_PATIENCE_SECONDS)
+
+    def _due(self, now: float) -> list[tuple[Look, float]]:
+        """The devices that want a reading beside the regular ones, and when they can have it."""
+        due = []
         with self._lock:
             for device in self.devices:
                 account = self._ledger.state.accounts[device.key]
                 instant = next_reading(account)
-                if instant is not None and instant <= now + COALESCE_SECONDS:
-                    looks.append(Look(device, self._read_by[device.key], power=not account.counting))
-        self._reader.read(looks, PATIENCE_SECONDS)
+                if instant is not None:
+                    look = Look(device, self._read_by[device.key], power=not account.counting)
+                    due.append((look, max(instant, self._reader.free_at(device.key, now))))
+        return due
 
     def note_agreement(self, steady: float) -> None:
         """Compare the two estimators of each device that has two; about once a second."""
         for device in self.devices:
-            account = self._ledger.state.accounts[device.key]
-            if account.counting and account.sensor:
-                self._agreement[device.key].note(steady, account.total_joules, account.integral_joules)
+            account, agreement = self._ledger.state.accounts[device.key], self._agreement[device.key]
+            if not (account.counting and account.sensor):
+                agreement.restart()
+            elif agreement.note(steady, account.total_joules, account.integral_joules, account.gap_seconds):
+                log.warning("device=%s event=estimators_%s", device.name, agreement)
 
     # -- sources -------------------------------------------------------------------------------------------
 
@@ -94,28 +105,35 @@ class Fleet:
     def take_late(self, source: Source) -> None:
         """Take up a source that came later; a model that stood in for it is not read any more."""
         log.warning("source=%s is there now", source.devices[0].source)
-        for other in [x for x in self._sources if all(device.modelled for device in x.devices)]:
-            self._drop(other)
+        models = [x for x in self._sources if all(device.modelled for device in x.devices)]
+        # First, so that who holds every device there is holds the new ones too.
         self.take(source)
+        for other in models:
+            self._drop(other)
 
     def recover(self) -> bool:
         """Try to get failing devices back and take up what is new; true when there is. May wait for a driver."""
         before = len(self.devices)
+        hung = frozenset(self._reader.hung(HUNG_SECONDS))
         for source in tuple(self._sources):
             failing = frozenset(device.key for device in source.devices if not self._health[device.key].up)
-            if failing and not self._reader.hung(HUNG_SECONDS):
-                source.recover(failing)
+            # A driver that hangs in one call may hang in the next: such a device comes back by itself.
+            source.recover(failing - hung)
             with self._lock:
                 for device in source.devices:
                     if device.key not in self._read_by:
                         self._attach(device, source)
+                    elif device not in self.devices:
+                        self._describe_anew(device)
         return len(self.devices) > before
 
     def close(self) -> None:
-        """Release the sources; a call that hangs is not waited for."""
+        """Release the sources, but for those in a call that hangs."""
+        hung = self._reader.hung(HUNG_SECONDS)
         self._reader.close()
         for source in self._sources:
-            source.close()
+            if not any(device.key in hung for device in source.devices):
+                source.close()
 
     # -- what is seen --------------------------------------------------------------------------------------
 
@@ -135,6 +153,12 @@ class Fleet:
         self._agreement[device.key] = Agreement()
         self._ledger.attach(device)
 
+    def _describe_anew(self, device: Device) -> None:
+        """A device came back another way than it was, for example under another driver."""
+        index = next(i for i, known in enumerate(self.devices) if known.key == device.key)
+        self.devices[index] = device
+        self._ledger.state.accounts[device.key].describe_anew(device)
+
     def _drop(self, source: Source) -> None:
         self._sources.remove(source)
         for device in source.devices:
@@ -145,8 +169,8 @@ class Fleet:
     def _accept(self, found: Found) -> None:
         """Book a reading, or that it failed."""
         device, outcome = found.device, found.outcome
-        if isinstance(outcome, Reading) and outcome.end - outcome.begin > HUNG_SECONDS:
-            outcome = ReadFailed("call_hung", f"a call took {outcome.end - outcome.begin:.1f} s")
+        if isinstance(outcome, Reading) and found.seconds > HUNG_SECONDS:
+            outcome = ReadFailed("call_hung", f"a call took {found.seconds:.1f} s")
         with self._lock:
             health = self._health.get(device.key)
             if health is None:
@@ -157,13 +181,17 @@ class Fleet:
             settlement = self._ledger.apply(device, outcome, self._clock.wall())
             errors = health.errors
             if outcome.failed:
+                # What one of the two estimators missed says nothing of the other.
+                self._agreement[device.key].restart()
                 errors = {**errors, outcome.failed: errors.get(outcome.failed, 0) + 1}
-            if found.vitals is not None:
-                self._vitals[device.key] = found.vitals
             self._health[device.key] = DeviceHealth(True, health.reads + 1, errors, found.seconds, self._clock.wall())
         if not health.up and health.errors:
             log.warning("device=%s reading again", device.name)
         self._log(device, settlement)
+
+    def _accept_vitals(self, device: Device, vitals: Vitals | None) -> None:
+        with self._lock:
+            self._vitals[device.key] = vitals
 
     def _fail(self, device: Device, health: DeviceHealth, error: ReadFailed) -> None:
         if health.up or not health.errors:

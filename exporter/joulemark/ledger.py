@@ -57,7 +57,7 @@ class Ledger:
             self._touch(window)
         self._lanes.open(device.key)
         self._series(UNCLAIMED).joules.setdefault(device.key, 0.0)
-        for window in sorted(self._open_windows(), key=lambda window: window.started_at):
+        for window in sorted(self._open_windows(), key=self._depth):
             if device.key in window.devices:
                 self._lanes.push(device.key, window.key.run, window.id)
         self.dirty_series.add(UNCLAIMED)
@@ -66,6 +66,8 @@ class Ledger:
     def detach(self, device: Device) -> None:
         """A device is no longer read; what it used stays."""
         self._lanes.close(device.key)
+        account = self.state.accounts[device.key]
+        self._book_all(account, account.let_go())
 
     def resume(self, steady: float, wall: float) -> None:
         """After a start: close what ended while nobody looked, and let the rest run on.
@@ -212,6 +214,11 @@ class Ledger:
 
     def _open_windows(self) -> list[Window]:
         return [window for window in self.state.windows.values() if window.is_open]
+
+    def _depth(self, window: Window) -> int:
+        """How many stages it lies in; when they began is no help, as the wall clock may have been set since."""
+        around = self.state.windows.get(window.parent or "")
+        return 0 if around is None else 1 + self._depth(around)
 
     def _window(self, window_id: str) -> Window:
         window = self.state.windows.get(window_id)

@@ -194,7 +194,7 @@ class Meter:
 
     def snapshot(self) -> Snapshot:
         """A fresh, committed, immutable picture: what a scrape saw can never be lost again."""
-        self.sample()
+        self.fleet.sample(vitals=True)
         with self._lock:
             self.commit()
             state = self.ledger.state

@@ -18,6 +18,9 @@ MAX_BRIDGE_SECONDS = 2.0
 # How much power is taken to vary where a single sample tells it.
 _LONE_VARIATION = 0.15
 
+# Samples further apart than so many refreshes have missed some, in which power may have been anything.
+_MISSED = 3.0
+
 Holders = tuple[str, ...]
 
 
@@ -65,6 +68,8 @@ class PowerIntegral:
         # Mean square of the steps between samples, of the stage before the latest boundary and of this one.
         self._step_square_before = self._step_square = 0.0
         self._steps = 0
+        # The highest power ever seen, in watts.
+        self._most = 0.0
 
     @property
     def waiting(self) -> bool:
@@ -100,8 +105,10 @@ class PowerIntegral:
     def see(self, at: float, watts: float, *, placed: bool = False) -> list[Slice]:
         """Take a sample; returns the slices that are known now. `placed`: the gauge was refreshed at this instant."""
         newest = self._ahead[-1] if self._ahead else self._last
+        self._most = max(self._most, watts)
         slices: list[Slice] = []
-        if newest is not None and at - newest.at > MAX_BRIDGE_SECONDS:
+        # Readings this far apart may stand for instants that are a refresh further.
+        if newest is not None and at - newest.at > MAX_BRIDGE_SECONDS + 2 * self.refresh:
             slices = self.lose()
         if newest is None or self._last is None:
             self._last = _Sample(at, watts, placed)
@@ -135,8 +142,9 @@ class PowerIntegral:
         seconds, step = b.at - a.at, b.watts - a.watts
         self._steps += 1
         self._step_square += max(0.05, 1 / self._steps) * (step * step - self._step_square)
-        # A step somewhere between two samples: even chances for its instant.
-        return Slice(a.at, b.at, self._holders, (a.watts + b.watts) / 2 * seconds, (step * seconds) ** 2 / 12)
+        # A step somewhere between two samples: even chances for its instant. And refreshes that were missed.
+        variance = (step * seconds) ** 2 / 12 + self._missed(seconds)
+        return Slice(a.at, b.at, self._holders, (a.watts + b.watts) / 2 * seconds, variance)
 
     def _across(self, a: _Sample, *, force: bool) -> list[Slice] | None:
         """The two slices around the first boundary; None while no sample tells of the stage after it."""
@@ -156,13 +164,17 @@ class PowerIntegral:
         )
         # One sample tells a power but not how much it varies.
         lone = (_LONE_VARIATION * after) ** 2 if telling else max(after, a.watts) ** 2
-        doubt = _doubt(after, stop - boundary, lone)
+        doubt = _doubt(after, stop - boundary, lone) + self._missed(stop - boundary - self.averaging)
         after_slice = Slice(boundary, stop, holders, after * (stop - boundary), doubt)
         self._step_square_before, self._step_square, self._steps = self._step_square, 0.0, 0
         self._holders, self._last = holders, _Sample(max(stop, boundary), after)
         while self._ahead and self._ahead[0].at <= stop:
             self._ahead.popleft()
         return [before_slice, after_slice]
+
+    def _missed(self, seconds: float) -> float:
+        """Variance in joules squared of what refreshes would have told that nobody looked at for so long."""
+        return (self._most * max(0.0, seconds - _MISSED * self.refresh) / 2) ** 2
 
     def _tells(self, sample: _Sample, boundary: float, before: _Sample) -> bool:
         """Whether a sample was surely refreshed after the boundary."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from .clock import Clock
+from .fleet import SAMPLER_PATIENCE_SECONDS
 from .meter import Meter
 from .schedule import dithered
 from .sources.base import Source
@@ -38,7 +39,7 @@ class Sampler(threading.Thread):
                 woken = self._meter.wait_for_transition(min(regular, wanted) - self._clock.steady())
                 now = self._clock.steady()
                 if woken or now >= regular:
-                    self._meter.sample()
+                    self._meter.sample(SAMPLER_PATIENCE_SECONDS)
                     if now >= regular:
                         rounds += 1
                         regular = max(regular + dithered(self._interval, rounds), now)

@@ -24,6 +24,8 @@ _FEW = 1.5
 _CLOSE = 0.3
 # A beat whose ticks are less even, or less well known, than this part of the period says nothing.
 _USEFUL = 0.13
+# Uneven ticks are not further apart than so many periods.
+_FURTHEST = 1.5
 # Relative drift of the period from tick to tick that is allowed for.
 _DRIFT = 2e-6
 _SQRT12 = math.sqrt(12.0)
@@ -151,7 +153,9 @@ class TickTracker:
                 return Tick(*found, joules)
         elif width < _CLOSE * self.seconds:
             self._learn((low + high) / 2, width)
-        return Tick((low + high) / 2, width / _SQRT12, joules)
+        # It is the latest of those that came: it is as young as uneven ticks are apart at most.
+        low = max(low, high - _FURTHEST * self.seconds)
+        return Tick((low + high) / 2, (high - low) / _SQRT12, joules)
 
     def _place_by_beat(self, low: float, high: float, period: float) -> tuple[float, float] | None:
         """The latest tick of the beat within the bracket; None when the beat does not fit, which unlearns it."""

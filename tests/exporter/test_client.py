@@ -31,7 +31,9 @@ def test_stages_tokens_scores_and_artifacts_are_booked(exporter: Exporter) -> No
         assert watts["gpu0"] in (70, 310, 180)
     assert stage.summary is not None
     assert stage.summary["tokens"] == {"cached": 4097}
-    assert stages_of(exporter, "kd-1")["teacher", "logit_caching"]["joules"]
+    for _ in exporter.until("the counter has shown the stage's joules"):
+        if stages_of(exporter, "kd-1")["teacher", "logit_caching"]["joules"]:
+            break
     record = exporter.http.get("/api/v1/runs/kd-1").json()
     assert record["pipeline"] == "kd"
     assert record["artifacts"] == [{"artifact": "sha256:abc", "kind": "logit_cache", "role": "produced"}]

@@ -1,14 +1,11 @@
-"""Each source against known input: a scripted /proc, a scripted powercap folder, a mock NVML library."""
+"""The sources beside NVML against known input: a scripted /proc, a scripted powercap folder, a trace."""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from exporter_process import Exporter
 
 from joulemark.clock import ManualClock
 from joulemark.errors import ReadFailed, SettingsError, SourceUnavailable
@@ -95,61 +92,3 @@ def test_a_trace_that_is_none_is_named(tmp_path: Path) -> None:
     path.write_text("gpu0: twelve")
     with pytest.raises(SettingsError, match=str(path)):
         load_traces(path)
-
-
-def nvml(library: Path, **env: str) -> dict[str, str]:
-    return {"LD_LIBRARY_PATH": str(library), **env}
-
-
-@pytest.mark.parametrize("source", ["auto", "nvml_counter", "nvml_power"])
-def test_nvml_books_the_joules_of_each_gpu(
-    make_exporter: Callable[..., Exporter], nvml_library: Path, source: str
-) -> None:
-    exporter = make_exporter("--source", source, env=nvml(nvml_library, MOCK_NVML_WATTS="100,400"))
-    window = exporter.put_stage("kd", "teacher")["id"]
-    time.sleep(2.0)
-    exporter.http.delete(f"/api/v1/stage/{window}")
-    time.sleep(0.3)
-    record = exporter.http.get("/api/v1/runs/kd").json()
-    (stage,) = record["stages"]
-    assert record["origin"] == "measured"
-    for device, watts in (("gpu0", 100.0), ("gpu1", 400.0)):
-        error = abs(stage["joules_by_device"][device] - watts * stage["seconds"])
-        assert error <= stage["uncertainty_joules"] + 0.05 * watts
-    assert stage["power_integral_joules"] == pytest.approx(stage["joules"], rel=0.1)
-    metrics = exporter.metrics()
-    shown = "nvml_power" if source == "nvml_power" else "nvml_counter"
-    uuid = "GPU-00000000-0000-0000-0000-000000000001"
-    info = f'joulemark_device_info{{device="gpu1",driver="570.00",model="Mock GPU",source="{shown}",uuid="{uuid}"}}'
-    assert metrics[info] == 1
-    assert metrics['joulemark_power_watts{device="gpu1",phase="",run="",stage="unattributed"}'] == 400
-    assert metrics['joulemark_gpu_throttle_active{device="gpu0",reason="sw_power_cap"}'] == 1
-    assert metrics['joulemark_gpu_sm_clock_hertz{device="gpu0"}'] == 1.98e9
-
-
-def test_a_gpu_without_a_counter_falls_back_to_power(
-    make_exporter: Callable[..., Exporter], nvml_library: Path
-) -> None:
-    environment = nvml(nvml_library, MOCK_NVML_NO_COUNTER="1", MOCK_NVML_NO_INSTANT="1", MOCK_NVML_WATTS="250")
-    exporter = make_exporter("--source", "nvml_counter", env=environment)
-    time.sleep(1.0)
-    metrics = exporter.metrics()
-    assert any('source="nvml_power"' in name for name in metrics)
-    assert metrics['joulemark_device_energy_joules_total{device="gpu0"}'] > 100
-
-
-def test_a_library_without_a_driver_says_what_to_do(make_exporter: Callable[..., Exporter], nvml_library: Path) -> None:
-    with pytest.raises(AssertionError, match="modprobe nvidia"):
-        make_exporter("--source", "nvml_counter", env=nvml(nvml_library, MOCK_NVML_NO_DRIVER="1"))
-
-
-def test_auto_falls_to_the_model_loudly_when_nothing_is_measurable(
-    make_exporter: Callable[..., Exporter], nvml_library: Path
-) -> None:
-    if list(Path("/sys/class/powercap").glob("intel-rapl:*")) or Path("/dev/nvidia0").exists():
-        pytest.skip("this machine can be measured")
-    exporter = make_exporter("--source", "auto", env=nvml(nvml_library, MOCK_NVML_NO_DRIVER="1"))
-    assert any('source="cpu_model"' in name for name in exporter.metrics())
-    exporter.process.terminate()
-    assert exporter.process.stdout
-    assert "MODELLED" in exporter.process.stdout.read().decode()

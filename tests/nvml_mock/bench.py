@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import math
-import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,9 +15,8 @@ from joulemark.sources.nvml import NvmlSource
 from joulemark.state import StageRequest
 from joulemark.windows import Totals
 
-from .script import Constant, Gpu, Script, Shape, SharedClock
-
-_numbers = itertools.count()
+from .machine import Machine
+from .script import Constant, Gpu, Shape
 
 
 @dataclass(frozen=True)
@@ -63,31 +60,26 @@ class VirtualBench:
     interval: float = 0.1
     wake_seconds: float = 0.0003
     use_counter: bool = True
+    # The driver's folder in sysfs, where another load of the driver is to be told.
+    module: Path = Path("/sys/module/nvidia")
     stamps: list[tuple[float, str | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        number = next(_numbers)
         self.random = random.Random(self.seed)
-        self.clock = SharedClock(self.folder / f"clock-{number}", 1000.0 + self.random.random())
-        self.script = Script(self.folder / f"script-{number}", self.gpus)
-        self.script.power(self.clock.steady() - 100.0, Constant(60.0))
-        self.script.save()
-        os.environ["MOCK_NVML_CLOCK"] = str(self.folder / f"clock-{number}")
-        os.environ["MOCK_NVML_SCRIPT"] = str(self.script.path)
-        # Under its soname, so that nvidia-ml-py finds this one.
-        ctypes.CDLL(str(self.library / "libnvidia-ml.so.1"))
-        self.state = self.folder / f"state-{number}"
+        machine = Machine(self.library, self.folder, self.gpus, start=1000.0 + self.random.random())
+        self.clock, self.script = machine.clock, machine.script
+        self.state = self.script.path.with_name(f"state-of-{self.script.path.name}")
         self.start()
 
     def start(self) -> None:
         """Start the meter, for the first time or again."""
-        self.source = NvmlSource(self.clock, use_counter=self.use_counter)
+        self.source = NvmlSource(self.clock, use_counter=self.use_counter, module=self.module)
         self.meter = Meter([self.source], self.state, self.clock)
         self._rounds = 0
         self._regular = self._committed = self._recovered = self.clock.steady()
 
     def stop(self) -> None:
-        """End without a last reading or commit, as SIGKILL does."""
+        """End without a last reading or commit, as SIGKILL does; may be called again."""
         self.meter._store.close()
         self.meter.fleet.close()
 

@@ -1,10 +1,9 @@
-"""The script that `nvml_mock.c` follows, and its Python twin: the exact joules between two instants."""
+"""The script that the mock follows, and its Python twin: the exact joules between two instants."""
 
 from __future__ import annotations
 
 import math
 import mmap
-import os
 import shutil
 import struct
 import subprocess
@@ -98,7 +97,7 @@ class Noise:
 
 
 def chance(seed: int, index: int) -> float:
-    """A number in [0, 1) that belongs to (seed, index): the same as in nvml_mock.c."""
+    """A number in [0, 1) that belongs to (seed, index): the same as in power.c."""
     x = (seed * 0x9E3779B97F4A7C15 + index * 0xBF58476D1CE4E5B9) & _MASK
     x ^= x >> 30
     x = x * 0xBF58476D1CE4E5B9 & _MASK
@@ -110,7 +109,7 @@ def chance(seed: int, index: int) -> float:
 
 @dataclass
 class Gpu:
-    """One GPU: properties by the names that `set_property` in nvml_mock.c knows, power over time, faults."""
+    """One GPU: properties by the names that `set_property` in script.c knows, power over time, faults."""
 
     properties: dict[str, float | str] = field(default_factory=dict)
     pieces: list[tuple[float, Shape]] = field(default_factory=list)
@@ -156,6 +155,10 @@ class Script:
         else:
             self.gpus[gpu].faults.append(f"fault {gpu} {begin!r} {end!r} {kind}")
 
+    def error(self, call: str, code: int, begin: float, end: float = FOR_EVER, gpu: int = 0) -> None:
+        """One NVML function of one GPU answers with an error code."""
+        self.gpus[gpu].faults.append(f"error {gpu} {begin!r} {end!r} {call} {code}")
+
     def reset(self, at: float, gpu: int = 0) -> None:
         """The counter of one GPU starts again at 0."""
         self.gpus[gpu].faults.append(f"reset {gpu} {at!r}")
@@ -164,7 +167,7 @@ class Script:
         """Write the script for the mock, all at once."""
         lines = [f"driver {self.driver}"]
         for index, gpu in enumerate(self.gpus):
-            lines.append(f"gpu {index} " + " ".join(f"{name}={value}" for name, value in gpu.properties.items()))
+            lines.append(f"gpu {index} " + " ".join(_property(*item) for item in gpu.properties.items()))
             lines += [f"power {index} {start!r} {_words(shape)}" for start, shape in gpu.pieces]
             lines += gpu.faults
         lines += [f"fault -1 {begin!r} {end!r} driver" for begin, end in self.driver_faults]
@@ -174,10 +177,6 @@ class Script:
         new = self.path.with_suffix(".new")
         new.write_text("\n".join(lines) + "\n")
         new.replace(self.path)
-
-    def environment(self, library: Path) -> dict[str, str]:
-        """What a process needs to load the mock and follow this script."""
-        return {"LD_LIBRARY_PATH": str(library), "MOCK_NVML_SCRIPT": str(self.path)}
 
 
 class SharedClock:
@@ -211,13 +210,17 @@ def build(folder: Path) -> Path:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise FileNotFoundError("no C compiler: apt-get install gcc libc6-dev")
-    source = Path(__file__).with_name("nvml_mock.c")
-    command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
-    # Under its own name a process may load it by path before nvidia-ml-py asks for it.
-    command += ["-Wl,-soname,libnvidia-ml.so.1", "-o"]
     target = folder / "libnvidia-ml.so.1"
-    subprocess.run([*command, str(target), str(source), "-lm", "-lpthread"], check=True, env={**os.environ})
+    command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"]
+    # Under its own name a process may load it by path before nvidia-ml-py asks for it.
+    command += ["-Wl,-soname,libnvidia-ml.so.1", "-o", str(target)]
+    sources = sorted(str(path) for path in Path(__file__).parent.glob("*.c"))
+    subprocess.run([*command, *sources, "-lm", "-lpthread"], check=True)
     return folder
+
+
+def _property(name: str, value: float | str) -> str:
+    return f"{name}={str(value).replace(' ', '%')}"
 
 
 def _words(shape: Shape) -> str:

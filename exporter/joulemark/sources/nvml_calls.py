@@ -1,0 +1,60 @@
+"""What an NVML error means: absent for good, failed for now, or to be mended by the user."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pynvml
+
+# How a GPU or driver says that it has no such thing, and will have none.
+_ABSENT = (
+    pynvml.NVML_ERROR_NOT_SUPPORTED,
+    pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
+    pynvml.NVML_ERROR_INVALID_ARGUMENT,
+    pynvml.NVML_ERROR_NO_PERMISSION,
+    pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
+    pynvml.NVML_ERROR_DEPRECATED,
+)
+# How it says that the whole GPU does not answer.
+_LOST = (
+    pynvml.NVML_ERROR_UNINITIALIZED,
+    pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
+    pynvml.NVML_ERROR_GPU_IS_LOST,
+    pynvml.NVML_ERROR_RESET_REQUIRED,
+    pynvml.NVML_ERROR_GPU_NOT_FOUND,
+)
+
+
+def optional(call: Any, *args: Any, default: Any = None) -> Any:
+    """The call's answer, or `default` where there is none to be had now."""
+    try:
+        return call(*args)
+    except pynvml.NVMLError:
+        return default
+
+
+def has_none(call: Any, *args: Any) -> bool:
+    """Whether a GPU has no such thing at all; one that only fails has it. Raises NVMLError for a GPU that is lost."""
+    try:
+        call(*args)
+    except pynvml.NVMLError as error:
+        if error.value in _LOST:
+            raise
+        return error.value in _ABSENT
+    return False
+
+
+def reason(error: pynvml.NVMLError) -> str:
+    """A short label value."""
+    return "nvml_" + str(error).lower().replace(" ", "_")[:48]
+
+
+def remedy(error: pynvml.NVMLError) -> str:
+    """What the user can do about an NVML that does not start."""
+    if error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND:
+        return "libnvidia-ml.so.1 is not installed: install the NVIDIA driver, or pass it into the container"
+    if error.value == pynvml.NVML_ERROR_DRIVER_NOT_LOADED:
+        return "The library is here but the kernel module is not loaded: run 'modprobe nvidia' or reboot"
+    if error.value == pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
+        return "The driver was updated but the old kernel module is still loaded: reload it or reboot"
+    return "Check that 'nvidia-smi' works for this user"
