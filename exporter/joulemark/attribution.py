@@ -30,8 +30,12 @@ _DOUBT_SECONDS = 0.5
 # A counter that stands still for so long, and for so many ticks, while power is drawn is frozen.
 _FROZEN_SECONDS = 2.0
 _FROZEN_TICKS = 20
+# How far, as a part of it, the few samples that fill in for a counter that was reset may be wrong.
+_FILLED_DOUBT = 0.5
 # Readings that fail for longer than this are an outage; one that fails is not.
 _OUTAGE_SECONDS = 0.3
+# A sample this old tells nothing of the power now.
+_STALE_SECONDS = 0.5
 # Ticks that a counter must show again, at a believable rate, before it is trusted again.
 _TRUSTED_TICKS = 4
 
@@ -214,8 +218,9 @@ class DeviceAccount:
             gap += self._count(reading, self._unwrapped(reading.energy_joules), books, events)
             self._bracket = since if self._moved == reading.steady else self._bracket
         elif self.counting and self._counter_given_up(reading):
-            self._fall_back(books, events, "counter_missing")
-        self._hole_bounds.clear()
+            self._fall_back(reading.steady, books, events, "counter_missing")
+        if not self.counting:
+            self._hole_bounds.clear()
         self._hole_seconds = 0.0
         return self._done(books, gap, events)
 
@@ -249,10 +254,12 @@ class DeviceAccount:
         longest = _OUTAGE_SECONDS if self.failing else MAX_BRIDGE_SECONDS
         if self.steady is None or at - self.steady <= longest:
             return 0.0
-        begin = max(self.steady, self._hole_until or self.steady)
+        # Sampled power is known up to the instant for which its latest sample stands.
+        known = self.steady if self.counting else min(self.steady, self.power.until or self.steady)
+        begin = max(known, self._hole_until or known)
         self._hole_until = at
         self._hole_seconds += at - begin
-        self._unseen = self.steady, at
+        self._unseen = known, at
         for holders, seconds in self._held(begin, at):
             bound = (self.device.power_limit_watts or 0.0) * seconds if holders else 0.0
             books.add(holders, bound=bound)
@@ -293,14 +300,14 @@ class DeviceAccount:
         while len(self._slices) > 4096:
             self._slices.popleft()
 
-    def _fall_back(self, books: _Bookings, events: list[str], reason: str) -> None:
+    def _fall_back(self, at: float, books: _Bookings, events: list[str], reason: str) -> None:
         """From the last tick on, book power instead of the counter."""
         self._take(self.power.flush(), books)
         begin = self.settled.at if self.settled else math.inf
-        holders, joules = self.holders_settled, self._spend(books)
-        if self.power.until is not None and self.power.until > begin:
+        holders, joules = self.holders_settled, self._spend(books, at)
+        if at > begin:
             # It may have stopped between the two looks that saw its last tick, and not at the last one that was due.
-            books.add(holders, bound=joules / (self.power.until - begin) * self._bracket)
+            books.add(holders, bound=joules / (at - begin) * self._bracket)
         self.counting = False
         self._trial = []
         self.settled = None
@@ -308,18 +315,35 @@ class DeviceAccount:
         self._clean.clear()
         events.append(reason)
 
-    def _spend(self, books: _Bookings) -> float:
-        """Book the slices since the last tick as energy; returns the joules."""
-        since = self.settled.at if self.settled else -math.inf
-        total = 0.0
+    def _spend(self, books: _Bookings, at: float) -> float:
+        """Book sampled power since the last tick as energy and bound what has none, up to now; returns the joules."""
+        since, total = self.settled.at if self.settled else math.inf, 0.0
+        known = since
         for one in self._slices:
-            part = one.after(since)
+            part = one.after(self.settled.at if self.settled else -math.inf)
             if part:
+                self._bind(known, part.begin, books)
                 books.add(part.holders, part.joules, variance=part.variance)
+                known = part.end
                 total += part.joules
+        until = self._sampled_until(at)
+        self._bind(known, until, books)
         self._slices.clear()
-        self._pass_boundaries(self.power.until if self.power.until is not None else math.inf)
+        self._pass_boundaries(until)
         return total
+
+    def _sampled_until(self, at: float) -> float:
+        """Up to when power has been sampled; now, where that was so long ago that it is of no use."""
+        until = self.power.until
+        return at if until is None or at - until > _STALE_SECONDS else until
+
+    def _bind(self, begin: float, end: float, books: _Bookings) -> None:
+        """Bound what was drawn in a stretch of which nothing is known, but for that which is bound already."""
+        hole = self._unseen if self._unseen[0] < self._unseen[1] else (end, end)
+        for first, last in ((begin, min(end, hole[0])), (max(begin, hole[1]), end)):
+            for holders, seconds in self._held(first, last) if first < last else ():
+                if holders:
+                    books.add(holders, bound=(self.device.power_limit_watts or 0.0) * seconds)
 
     def _pass_boundaries(self, until: float) -> None:
         while self.boundaries and self.boundaries[0][0] <= until:
@@ -341,7 +365,6 @@ class DeviceAccount:
         if fault:
             events.append(fault)
             return self._break(reading, energy, books)
-        self._close_hole(books)
         self._shown = energy
         self._moved = reading.steady if self._moved is None else self._moved
         tick = self._seen(reading, energy)
@@ -349,8 +372,11 @@ class DeviceAccount:
             still = reading.steady - self._moved
             frozen = still > max(_FROZEN_SECONDS, _FROZEN_TICKS * self.ticks.seconds)
             if frozen and reading.sensor and (reading.watts or 0.0) > 0 and self.device.fallback:
-                self._fall_back(books, events, "counter_frozen")
+                self._fall_back(reading.steady, books, events, "counter_frozen")
             return 0.0
+        if self._moved >= self._unseen[1]:
+            # Seen to move since: it had not stopped in the hole.
+            self._close_hole(books)
         self._moved = reading.steady
         if tick.joules > last.joules:
             # Else it shows what was counted ahead of it, when the counter was begun with between two ticks.
@@ -381,7 +407,7 @@ class DeviceAccount:
     def _start_from(self, reading: Reading, energy: float, watts: float = 0.0) -> None:
         """Begin to count where sampled power ends, at `watts`: what that has booked is not counted again."""
         behind, spread = self.ticks.lag(reading.steady)
-        until = reading.steady if self.power.until is None else self.power.until
+        until = self._sampled_until(reading.steady)
         # What the counter would have shown at that instant, had it refreshed then.
         joules = energy + watts * (behind - reading.steady + until)
         self.settled = Tick(until, spread, joules)
@@ -397,26 +423,16 @@ class DeviceAccount:
         begin = self.settled.at
         self._settle(books, force=True)
         self._take(self.power.flush(), books)
-        covered = self.power.until is not None and self._slices and self._slices[0].begin <= self.settled.at + 0.5
-        watts = max([reading.watts or 0.0, *(one.joules / (one.end - one.begin) for one in list(self._slices)[-1:])])
         holders = {self.holders_settled, *(held for _, held in self.boundaries)}
-        if covered:
-            joules = self._spend(books)
-            for held in holders:
-                books.add(held, bound=_FILLED_DOUBT * joules)
-        else:
-            seconds = max(0.0, reading.steady - self.settled.at - self._hole_seconds)
-            limit = (self.device.power_limit_watts or 0.0) * seconds
-            for held in holders:
-                if held:
-                    books.add(held, bound=limit)
-            self._pass_boundaries(math.inf)
+        joules = self._spend(books, reading.steady)
+        for held in holders:
+            books.add(held, bound=_FILLED_DOUBT * joules)
         self.ticks.restart()
         self._ahead.clear()
         self._clean.clear()
-        self._slices.clear()
+        self._hole_bounds.clear()
         self.ticks.see(reading.begin, reading.end, energy)
-        self._start_from(reading, energy, (reading.watts or watts) if covered else 0.0)
+        self._start_from(reading, energy, reading.watts or 0.0 if reading.sensor else 0.0)
         return max(0.0, reading.steady - begin - self._hole_seconds)
 
     def _try_counter(

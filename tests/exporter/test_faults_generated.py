@@ -1,4 +1,4 @@
-"""Generated schedules of stages and faults: conserved and monotonic at every step, and wrong by no more than is said."""
+"""Generated schedules of stages and faults: conserved and monotonic at every step, wrong by no more than is said."""
 
 from __future__ import annotations
 
@@ -116,9 +116,7 @@ def play(library: Path, properties: dict[str, float], shown: list[tuple[float, S
 
 
 # The same examples each time: a bound of three standard deviations may be passed once in some hundred windows.
-@settings(
-    max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=80, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(gpus, stages, st.lists(faults, max_size=3))
 def test_whatever_fails_and_whenever(
     nvml_library: Path, properties: dict[str, float], shown: list[tuple[float, Shape]], schedule: list[Fault]

@@ -9,8 +9,9 @@ import pytest
 from nvml_mock import Constant, Gpu, Square, StageError, VirtualBench
 
 WAVE = Square(100.0, 650.0, 2.7)
-# What a reading may be behind the loss of a GPU, and its recovery behind its return, in seconds.
-INTERVAL, RECOVERY = 0.13, 1.15
+# What a reading may be behind the loss of a GPU, and a reload of the library behind the return of its driver, in
+# seconds.
+INTERVAL, RECOVERY = 0.2, 1.2
 TICKS = pytest.mark.parametrize("tick", [0.1, 0.02])
 MakeBench = Callable[..., VirtualBench]
 Fault = Callable[[VirtualBench, float], None]
@@ -59,7 +60,7 @@ def test_a_loss_inside_a_stage_costs_nothing_when_the_counter_counts_on(make_ben
         assert error.holds, error
         assert error.ratio < 0.002, error
         assert error.bound < 20.0, error
-    assert 5.0 - INTERVAL <= outage.view.gap_seconds <= 5.0 + RECOVERY
+    assert 5.0 - INTERVAL <= outage.view.gap_seconds <= 5.0 + INTERVAL
     assert abs(outage.bench.residual()) < 1e-8
 
 
@@ -70,10 +71,10 @@ def test_a_loss_across_a_boundary_leaves_only_the_split_in_doubt(make_bench: Mak
     assert both == pytest.approx(outage.a.truth + outage.b.truth, abs=0.1 * tick * 650 + 1)
     for error in (outage.a, outage.b):
         assert error.holds, error
-        assert outage.truth(8.0 - INTERVAL, 13.0) * 0.5 < error.bound < outage.truth(7.8, 13.0 + RECOVERY + 0.2), error
+        assert outage.truth(8.0 - INTERVAL, 13.0) * 0.5 < error.bound < outage.truth(7.8, 13.0 + 2 * INTERVAL), error
     assert outage.c.ratio < 0.002
     assert outage.c.bound < 20.0
-    assert 5.0 - INTERVAL <= outage.view.gap_seconds <= 5.0 + RECOVERY
+    assert 5.0 - INTERVAL <= outage.view.gap_seconds <= 5.0 + INTERVAL
 
 
 @TICKS
@@ -103,7 +104,7 @@ def test_without_a_counter_a_loss_is_not_bridged_but_bound(make_bench: MakeBench
     assert outage.a.holds
     assert outage.b.holds
     assert outage.c.ratio < 0.02
-    assert 5.0 - 2 * INTERVAL <= outage.view.gap_seconds <= 5.0 + RECOVERY + 0.2
+    assert 5.0 - 2 * INTERVAL <= outage.view.gap_seconds <= 5.0 + 2 * INTERVAL
 
 
 def test_a_loss_for_good_is_no_silent_zero(make_bench: MakeBench) -> None:
@@ -133,6 +134,19 @@ def test_a_gpu_is_down_while_it_is_lost_and_comes_back_without_a_restart(make_be
         assert other.watts == 300.0
         seen.append((view.health.up, view.watts, view.gap_seconds > 0))
     assert seen == [(True, 300.0, False), (False, None, True), (True, 300.0, True)]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 12.0, 25.0])
+def test_however_long_a_gpu_was_lost_it_comes_back(make_bench: MakeBench, seconds: float) -> None:
+    bench = make_bench(Gpu(), Gpu({"hidden": 1}))
+    bench.wait(3.0)
+    now = bench.clock.steady()
+    bench.script.fault("lost", now, now + seconds)
+    bench.script.save()
+    bench.run_until(now + seconds + RECOVERY)
+    (view,) = bench.meter.snapshot().devices
+    assert view.health.up
+    assert view.gap_seconds == pytest.approx(seconds, abs=RECOVERY)
 
 
 def test_the_device_says_which_driver_it_came_back_under(make_bench: MakeBench) -> None:

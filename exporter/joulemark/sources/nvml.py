@@ -29,6 +29,8 @@ _DEFAULT_LIMIT_WATTS = 2000.0
 _LIMIT_HEADROOM = 1.5
 # How long a reload of the library waits for calls in progress.
 _QUIET_SECONDS = 1.0
+# How often it is reloaded while the driver is there and no GPU answers.
+_RELOAD_SECONDS = 10.0
 
 _THROTTLE_REASONS = {
     "sw_power_cap": 0x4,
@@ -53,7 +55,10 @@ class NvmlSource:
         self._handles: dict[str, Any] = {}
         self._devices: dict[str, Device] = {}
         self._gauges: dict[str, Gauge] = {}
+        # Whether a GPU did not answer when it was looked for, and which have not been described since the last reload.
         self._incomplete = False
+        self._stale: set[str] = set()
+        self._reloaded = clock.steady()
         self._calls = 0
         self._call_ended = threading.Condition()
         self._open_library()
@@ -107,14 +112,20 @@ class NvmlSource:
             return None
 
     def recover(self, failing: frozenset[str]) -> None:
-        """Take lost GPUs' handles anew; when no GPU answers at all, load the library's state anew."""
-        if failing and failing >= set(self._devices):
+        """Take lost GPUs' handles anew; when no GPU answers at all, load the library's state anew.
+
+        That at once where the driver is gone, else now and then: a GPU that comes back by itself needs none of it, and
+        one that is reset needs us to let it go.
+        """
+        now = self._clock.steady()
+        if not failing or not failing >= set(self._devices):
+            self._reloaded = now
+        elif optional(pynvml.nvmlDeviceGetCount) is None or now - self._reloaded >= _RELOAD_SECONDS:
+            self._reloaded = now
             self._reload()
             return
-        for key in failing:
-            handle = optional(pynvml.nvmlDeviceGetHandleByUUID, key)
-            if handle is not None:
-                self._handles[key] = handle
+        for key in failing & set(self._handles):
+            self._handles[key] = optional(pynvml.nvmlDeviceGetHandleByUUID, key, default=self._handles[key])
         if self._incomplete:
             optional(self._find_gpus)
 
@@ -158,6 +169,7 @@ class NvmlSource:
     def _open_library(self) -> None:
         try:
             pynvml.nvmlInit()
+            self._stale = set(self._devices)
             self._find_gpus()
         except pynvml.NVMLError as error:
             raise SourceUnavailable(f"NVML: {error}. {remedy(error)}") from error
@@ -169,9 +181,10 @@ class NvmlSource:
             try:
                 handle = pynvml.nvmlDeviceGetHandleByIndex(index)
                 key = _text(pynvml.nvmlDeviceGetUUID(handle))
-                if key not in self._handles:
+                if key in self._stale or key not in self._devices:
                     self._devices[key] = self._describe(self._name(index, key), key, handle)
                 self._handles[key] = handle
+                self._stale.discard(key)
             except pynvml.NVMLError as error:
                 incomplete = True
                 log.log(
