@@ -26,6 +26,8 @@ LAYERS = (
     {"run_record"},
     {"accounting"},
     {"prometheus_runs"},
+    {"frontier"},
+    {"frontier_page"},
     {"settings", "sources"},
     {"ticks", "agreement", "lanes", "power_integral"},
     {"boundary", "gauge"},

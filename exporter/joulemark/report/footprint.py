@@ -20,8 +20,9 @@ def footprint(report: Report, size: Size) -> Figure | None:
     factors = report.factors
     sides: list[tuple[str, Callable[[float | None], float | None], str]] = []
     if factors.grid is not None:
+        scale, unit = _mass_unit(report)
         sides.append(
-            ("CO2e (kg)", lambda joules: _thousandth(derived.co2e_grams(factors, joules)), STAGE_COLOURS["eval"])
+            (f"CO2e ({unit})", lambda joules: _times(derived.co2e_grams(factors, joules), scale), STAGE_COLOURS["eval"])
         )
     if factors.price_per_kwh is not None:
         sides.append(
@@ -56,8 +57,16 @@ def _bars(axes: Any, cells: list[Cell], derive: Callable[[float | None], float |
         axes.annotate(digits(value), (value, position), (4, 0), textcoords="offset points", va="center", fontsize=9)
 
 
-def _thousandth(grams: float | None) -> float | None:
-    return None if grams is None else grams / 1000
+def _mass_unit(report: Report) -> tuple[float, str]:
+    """Factor and unit in which the largest CO2e reads well: mg, g or kg."""
+    grams = max(
+        (derived.co2e_grams(report.factors, cell.energy(ONE_OFF).mean) or 0.0 for cell in report.cells), default=0
+    )
+    return (1e-3, "kg") if grams >= 1e3 else (1.0, "g") if grams >= 1 else (1e3, "mg")
+
+
+def _times(grams: float | None, factor: float) -> float | None:
+    return None if grams is None else grams * factor
 
 
 def _wrapped(text: str, size: Size) -> str:
