@@ -31,6 +31,7 @@ def create_app(meter: Meter, links: dict[str, str] | None = None) -> FastAPI:
         # FastAPI's own pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     problems.install(app)
