@@ -26,7 +26,13 @@ class LivePrometheus:
     """
 
     def __init__(
-        self, folder: Path, targets: Sequence[tuple[str, str]], *, pace: str = "1s", rules: Sequence[str] = ("rules",)
+        self,
+        folder: Path,
+        targets: Sequence[tuple[str, str]],
+        *,
+        pace: str = "1s",
+        rules: Sequence[str] = ("rules",),
+        alertmanager: str | None = None,
     ) -> None:
         if shutil.which("prometheus") is None:
             pytest.skip("prometheus is not installed: apt-get install prometheus")
@@ -38,7 +44,9 @@ class LivePrometheus:
             for number, (job, address) in enumerate(targets)
         ]  # fmt: skip
         settings = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": pace}
-        config = {"global": settings, "rule_files": ["*.yml"], "scrape_configs": scrapes}
+        config: dict[str, Any] = {"global": settings, "rule_files": ["*.yml"], "scrape_configs": scrapes}
+        if alertmanager:
+            config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
         (folder / "prometheus.json").write_text(json.dumps(config))
         self.url = f"http://127.0.0.1:{free_port()}"
         self.start()

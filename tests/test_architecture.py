@@ -26,6 +26,8 @@ LAYERS = (
     {"run_record"},
     {"accounting"},
     {"prometheus_runs"},
+    {"frontier"},
+    {"frontier_page"},
     {"settings", "sources"},
     {"ticks", "agreement", "lanes", "power_integral"},
     {"boundary", "gauge"},
@@ -78,7 +80,8 @@ def test_the_exporter_imports_only_towards_the_source() -> None:
 
 
 def test_the_client_imports_nothing_of_the_exporter_but_names_and_errors() -> None:
-    assert imports_of(EXPORTER / "client.py", "joulemark") == {"errors", "names", "visible_devices"}
+    found = {name for path in (EXPORTER / "client").glob("*.py") for name in imports_of(path, "joulemark")}
+    assert found == {"errors", "names", "visible_devices"}
 
 
 def test_workloads_know_only_the_client_and_dashboards_only_metric_names() -> None:

@@ -7,7 +7,8 @@ with joulemark.run("kd-1b", pipeline="kd", teacher="OLMo-2-32B", student="OLMo-2
         stage.add_tokens(cached=4096)
 """
 
-from .client import Run, Stage, run
+from .client.run import Run, run, stage
+from .client.stage import Stage
 from .errors import ClientError, JoulemarkError
 
-__all__ = ["ClientError", "JoulemarkError", "Run", "Stage", "run"]
+__all__ = ["ClientError", "JoulemarkError", "Run", "Stage", "run", "stage"]

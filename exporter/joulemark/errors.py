@@ -9,7 +9,9 @@ JoulemarkError
 ├── SourceUnavailable     a power source that this machine does not have
 ├── ReadFailed            one reading that did not come; carries a short reason
 ├── LedgerError           a ledger that cannot be opened or written
-└── ClientError           the client, in strict mode only
+└── ClientError           a call of the client that failed; reaches a job in strict mode only
+    ├── ExporterAway      no usable answer came
+    └── CallRefused       the exporter refused the call; carries the HTTP status
 """
 
 from __future__ import annotations
@@ -73,4 +75,23 @@ class LedgerError(JoulemarkError):
 
 
 class ClientError(JoulemarkError):
-    """A call to the exporter that failed, raised only by a strict client."""
+    """A call to the exporter that failed; a job sees it only from a strict client."""
+
+
+class ExporterAway(ClientError):
+    """No usable answer came: nobody there, too late, or not the exporter; the message says which.
+
+    `asked` says whether the call may have reached an exporter all the same.
+    """
+
+    def __init__(self, words: str, *, asked: bool = False) -> None:
+        super().__init__(words)
+        self.asked = asked
+
+
+class CallRefused(ClientError):
+    """The exporter said no; the message has its words and its remedy."""
+
+    def __init__(self, words: str, status: int) -> None:
+        super().__init__(words)
+        self.status = status

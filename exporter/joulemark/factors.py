@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .carbon import Intensity
 from .errors import SettingsError
@@ -29,6 +31,24 @@ class Factors:
         _require(known, "price.currency", currency, "1 to 8 letters, for example EUR")
         both = (price is None) == (currency is None)
         _require(both, "price.currency", currency, "a currency and a --price.per-kwh together")
+
+    def as_json(self) -> dict[str, object]:
+        """The factors by name, null where not given."""
+        return {
+            "pue": self.pue,
+            "zone": self.grid.zone if self.grid else None,
+            "grams_per_kwh": self.grid.grams_per_kwh if self.grid else None,
+            "carbon_source": self.grid.source if self.grid else None,
+            "price_per_kwh": self.price_per_kwh,
+            "currency": self.currency,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Factors:
+        """The factors as `as_json` gives them."""
+        grams = data["grams_per_kwh"]
+        grid = None if grams is None else Intensity(data["zone"] or "", grams, data["carbon_source"] or "")
+        return cls(data["pue"], grid, data["price_per_kwh"], data["currency"])
 
 
 def _require(holds: bool, flag: str, value: object, accepted: str) -> None:

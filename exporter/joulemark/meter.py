@@ -78,6 +78,11 @@ class Meter:
                 self.ledger.resume(self._clock.steady(), self._clock.wall())
 
     @property
+    def factors(self) -> Factors:
+        """What CO2e and cost are derived with."""
+        return self._host.factors
+
+    @property
     def sources(self) -> set[str]:
         """The names of the sources that are read."""
         return {device.source for device in self.fleet.devices}

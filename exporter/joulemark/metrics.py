@@ -171,24 +171,51 @@ TABLE = (
     Metric("joulemark_build_info", "gauge", "The version that runs.", ("version",)),
 )
 
-METRICS = {metric.name: metric for metric in TABLE}
+# What `joulemark frontier` publishes, a process of its own.
+FRONTIER_TABLE = (
+    Metric(
+        "joulemark_run_pareto_optimal",
+        "gauge",
+        "1 when no other run of the same origin is at least as good in energy (in that accounting) and quality and "
+        "better in one, else 0; runs without both are absent.",
+        ("run", "accounting"),
+    ),
+    Metric(
+        "joulemark_run_pareto_optimal_with_throughput",
+        "gauge",
+        "The same with training throughput as third axis; runs without all three are absent.",
+        ("run", "accounting"),
+    ),
+    Metric(
+        "joulemark_frontier_up", "gauge", "1 when Prometheus could be asked at this scrape; at 0 there are no flags."
+    ),
+    Metric("joulemark_frontier_query_duration_seconds", "gauge", "Time that asking Prometheus took in seconds."),
+)
+
+METRICS = {metric.name: metric for metric in (*TABLE, *FRONTIER_TABLE)}
 
 
 def reference_page() -> str:
     """The metric reference as Markdown; `docs/metrics.md` is this text."""
-    rows = [
-        f"| `{metric.name}` | {metric.type} | {', '.join(metric.labels) or 'none'} | {metric.help} |"
-        for metric in TABLE
-    ]
     head = [
         "# Metrics",
         "",
-        "Made from the table in `exporter/joulemark/metrics.py` by `python -m joulemark.metrics > docs/metrics.md`.",
+        "Made from the tables in `exporter/joulemark/metrics.py` by `python -m joulemark.metrics > docs/metrics.md`.",
         "",
+    ]
+    frontier = ["", "## joulemark frontier", "", "A process of its own, computed from Prometheus.", ""]
+    return "\n".join([*head, *_rows(TABLE), *frontier, *_rows(FRONTIER_TABLE)]) + "\n"
+
+
+def _rows(table: tuple[Metric, ...]) -> list[str]:
+    return [
         "| name | type | labels | meaning |",
         "|---|---|---|---|",
+        *(
+            f"| `{metric.name}` | {metric.type} | {', '.join(metric.labels) or 'none'} | {metric.help} |"
+            for metric in table
+        ),
     ]
-    return "\n".join([*head, *rows]) + "\n"
 
 
 if __name__ == "__main__":

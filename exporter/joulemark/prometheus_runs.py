@@ -11,6 +11,9 @@ from typing import Any
 
 from . import promql
 from .accounting import joined, joules_per_token, sum_if_whole
+from .carbon import Intensity
+from .cell import cell_of
+from .factors import Factors
 from .names import CANONICAL_STAGES
 from .promql import LOOKBACK, Sample
 from .run_record import RunRecord
@@ -32,6 +35,11 @@ _BY_RUN = (
     "joulemark_run_reference_score",
     "joulemark_run_artifact",
     "joulemark_run_idle_power_watts",
+)
+_FACTORS = (
+    "joulemark_pue_ratio",
+    "joulemark_carbon_intensity_grams_per_kwh",
+    "joulemark_electricity_price_per_kwh",
 )
 _FACTS = ("pipeline", "student", "teacher", "dataset")
 
@@ -63,6 +71,7 @@ class Scraped:
             metric: list(self._once(promql.latest(url, metric, "", lookback)))
             for metric in ("joulemark_device_info", "joulemark_counter_tick_seconds")
         }
+        self._factors = {metric: promql.latest(url, metric, "", lookback) for metric in _FACTORS}
 
     def records(self) -> dict[str, RunRecord]:
         """The runs; what was never scraped is absent. Instants are not known, nor peak watts."""
@@ -80,6 +89,16 @@ class Scraped:
             }
             for labels, _ in self._devices["joulemark_device_info"]
         ]
+
+    def factors(self) -> Factors:
+        """What the exporters are configured with; a factor in which they differ, or that none has, is not given."""
+        pue, grid, price = (_one([(value, labels) for labels, value in self._factors[name]]) for name in _FACTORS)
+        return Factors(
+            pue[0] if pue else 1.0,
+            Intensity(grid[1].get("zone", ""), grid[0], grid[1].get("source", "")) if grid else None,
+            price[0] if price else None,
+            price[1].get("currency") if price else None,
+        )
 
     def of(self, metric: str, node: str, run: str) -> list[Sample]:
         """The samples of a metric that a node has of a run."""
@@ -122,7 +141,7 @@ def _record(scraped: Scraped, node: str, run: str) -> dict[str, Any]:
         **{name: facts.get(name) or None for name in _FACTS},
         "origin": facts.get("origin"),
         "seed": _whole(cell.get("seed", "")),
-        "labels": {"cell": cell["cell"]} if cell.get("cell") else {},
+        "labels": _labels(facts, cell.get("cell", "")),
         "baseline": _only(scraped, "joulemark_run_baseline_info", node, run).get("baseline") or None,
         "reference": _only(scraped, "joulemark_run_reference_info", node, run).get("reference") or None,
         "idle_watts": {one["device"]: v for one, v in scraped.of("joulemark_run_idle_power_watts", node, run)} or None,
@@ -139,6 +158,14 @@ def _record(scraped: Scraped, node: str, run: str) -> dict[str, Any]:
             for labels, _ in scraped.of("joulemark_run_artifact", node, run)
         ],
     }  # fmt: skip
+
+
+def _labels(facts: Mapping[str, str], cell: str) -> dict[str, str]:
+    """A run's labels, as the name of its cell tells them; the whole name where it tells them only in part."""
+    pairs = [pair.partition("=") for pair in cell.split(" | ")[len(_FACTS) :]]
+    labels = {name: text for name, _, text in pairs}
+    whole = cell_of({**facts, "labels": labels}) == cell
+    return labels if whole or not cell else {"cell": cell}
 
 
 def _stages(scraped: Scraped, node: str, run: str) -> dict[tuple[str, str], _Stage]:
@@ -186,6 +213,15 @@ def _order(key: tuple[str, str]) -> tuple[int, str, str]:
     """The order of a pipeline, stages of one's own after it."""
     place = CANONICAL_STAGES.index(key[0]) if key[0] in CANONICAL_STAGES else len(CANONICAL_STAGES)
     return place, *key
+
+
+def _one(found: Iterable[tuple[float, dict[str, str]]]) -> tuple[float, dict[str, str]] | None:
+    """The value with its labels, None where there is none or more than one."""
+    said = {
+        (value, tuple(labels.get(name, "") for name in ("zone", "source", "currency"))): labels
+        for value, labels in found
+    }
+    return next(((value, labels) for (value, _), labels in said.items()), None) if len(said) == 1 else None
 
 
 def _only(scraped: Scraped, metric: str, node: str, run: str) -> Mapping[str, str]:

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 
 from joulemark import doctor
 from joulemark.addresses import parse_addresses
+from joulemark.client.endpoint import Endpoint
 from joulemark.doctor.call_times import percentile
 from joulemark.doctor.comparison import compare
 from joulemark.doctor.exporter import ask_exporter
@@ -215,12 +216,18 @@ def test_state_dir(facts: StateDirFacts, kind: str) -> None:
 
 
 @contextmanager
-def answering(answer: Callable[[str], str]) -> Iterator[str]:
-    """A server on loopback that answers every GET with what `answer` makes of its path."""
+def answering(answer: Callable[[str, str], str]) -> Iterator[str]:
+    """A server on loopback that answers every call with what `answer` makes of its path and its form."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = answer(self.path).encode()
+        def do_GET(self) -> None:  # noqa: N802  the name is http.server's
+            self._say("")
+
+        def do_POST(self) -> None:  # noqa: N802  the name is http.server's
+            self._say(self.rfile.read(int(self.headers["Content-Length"])).decode())
+
+        def _say(self, form: str) -> None:
+            body = answer(self.path, form).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -265,15 +272,15 @@ def test_an_exporter_is_judged_by_its_metrics(changed: dict[str, str], expected:
     page = PAGE
     for word, value in {"TOTAL": "100", "UP": "1", "APART": "0.01", "VERSION": "0.1.0", **changed}.items():
         page = page.replace(word, value)
-    with answering(lambda path: page if path == "/metrics" else "") as url:
-        assert kinds(judge_exporter(ask_exporter(url, asked=True), "0.1.0")) == expected
+    with answering(lambda path, form: page if path == "/metrics" else "") as url:
+        assert kinds(judge_exporter(ask_exporter(Endpoint(url), asked=True), "0.1.0")) == expected
 
 
 def test_what_is_no_exporter_is_named() -> None:
-    with answering(lambda path: "<html>hello</html>") as url:
-        (finding,) = judge_exporter(ask_exporter(url, asked=True), "0.1.0")
+    with answering(lambda path, form: "<html>hello</html>") as url:
+        (finding,) = judge_exporter(ask_exporter(Endpoint(url), asked=True), "0.1.0")
     assert finding.id == "exporter_unreachable"
-    (nobody,) = judge_exporter(ask_exporter(url, asked=False), "0.1.0")
+    (nobody,) = judge_exporter(ask_exporter(Endpoint(url), asked=False), "0.1.0")
     assert (nobody.id, nobody.severity) == ("exporter_none", "info")
 
 
@@ -282,8 +289,8 @@ def test_what_is_no_exporter_is_named() -> None:
     [(2, 0.0, {"prometheus"}), (0, 0.0, {"prometheus_empty"}), (1, 90.0, {"prometheus", "prometheus_clock"})],
 )
 def test_prometheus_is_judged_by_its_answers(exporters: int, ahead: float, expected: set[str]) -> None:
-    def answer(path: str) -> str:
-        (query,) = parse_qs(urlsplit(path).query)["query"]
+    def answer(path: str, form: str) -> str:
+        (query,) = parse_qs(form)["query"]
         value = time.time() + ahead if "time()" in query else exporters
         result = [{"metric": {}, "value": [0, str(value)]}] if value else []
         return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
@@ -294,7 +301,7 @@ def test_prometheus_is_judged_by_its_answers(exporters: int, ahead: float, expec
 
 
 def test_no_prometheus_is_a_warning_that_says_so() -> None:
-    with answering(lambda path: "") as url:
+    with answering(lambda path, form: "") as url:
         pass
     (finding,) = judge_prometheus(ask_prometheus(url))
     assert finding.id == "prometheus_unreachable"

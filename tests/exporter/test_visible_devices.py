@@ -226,7 +226,7 @@ def test_a_mig_instance_is_booked_as_all_devices_with_one_warning(
 
 
 def test_names_are_found_out_when_the_exporter_comes_late(machine: Exporter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("joulemark.client.BEAT_SECONDS", 0.2)
+    monkeypatch.setattr("joulemark.client.timing.BEAT_SECONDS", 0.2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     machine.kill()
     with warnings.catch_warnings():

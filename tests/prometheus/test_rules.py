@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from joulemark.metrics import METRICS
+
 PROMETHEUS = Path(__file__).parents[2] / "prometheus"
-DOCS = PROMETHEUS.parent / "docs"
 
 RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
+ALERTS = sorted((PROMETHEUS / "alerts").glob("*.yml"))
+RUNBOOK = PROMETHEUS.parent / "docs" / "runbook.md"
 
 pytestmark = [
     pytest.mark.prometheus,
@@ -27,7 +32,7 @@ pytestmark = [
     "argv",
     [
         ["check", "config", "prometheus.yml"],
-        *(["check", "rules", "--lint=all", "--lint-fatal", f"rules/{path.name}"] for path in RULES),
+        *(["check", "rules", "--lint=all", "--lint-fatal", f"{p.parent.name}/{p.name}"] for p in (*RULES, *ALERTS)),
         *(["test", "rules", f"tests/{path.name}"] for path in sorted((PROMETHEUS / "tests").glob("*.yml"))),
     ],
     ids=" ".join,
@@ -62,3 +67,48 @@ def test_rule_groups_and_rules_have_names_of_their_own() -> None:
     assert len(names) == len(set(names)), "Prometheus tells groups apart by file, a reader does not"
     rules = [(rule["record"], str(rule.get("labels"))) for group in groups for rule in group["rules"]]
     assert len(rules) == len(set(rules))
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = [group for path in ALERTS for group in yaml.safe_load(path.read_text())["groups"]]
+    return [alert for group in groups for alert in group["rules"]]
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda alert: alert["alert"])
+def test_every_alert_says_how_bad_it_is_what_it_means_and_where_to_read_on(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in ("critical", "warning", "info")
+    assert {"summary", "description", "runbook_url"} <= set(alert["annotations"])
+    assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{alert['alert'].lower()}"
+    _, _, page = RUNBOOK.read_text().partition(f"\n## {alert['alert']}\n")
+    section = page.partition("\n## ")[0]
+    assert all(f"**{word}.**" in section for word in ("Means", "Look", "Do")), "no page in the runbook"
+
+
+def test_the_runbook_has_no_page_without_an_alert() -> None:
+    pages = set(re.findall(r"^## (.+)$", RUNBOOK.read_text(), re.MULTILINE))
+    assert pages == {alert["alert"] for alert in alerts()}
+
+
+def test_every_alert_is_tested_firing_and_silent() -> None:
+    tests = yaml.safe_load((PROMETHEUS / "tests" / "alerts_test.yml").read_text())["tests"]
+    claims = [claim for test in tests for claim in test["promql_expr_test"]]
+    for alert in alerts():
+        own = [claim for claim in claims if f'alertname="{alert["alert"]}"' in claim["expr"]]
+        assert any(claim["exp_samples"] for claim in own), f"{alert['alert']} never fires"
+        assert any(not claim["exp_samples"] for claim in own), f"{alert['alert']} is never silent"
+
+
+def test_every_alert_looks_at_metrics_and_rules_that_exist() -> None:
+    recorded = {name for path in RULES for name in re.findall(r"- record: (\S+)", path.read_text())}
+    for alert in alerts():
+        for name in re.findall(r"[a-z_]+:joulemark_[a-z_:]+|joulemark_[a-z_]+", alert["expr"]):
+            assert name in recorded or name in METRICS, name
+
+
+@pytest.mark.skipif(
+    shutil.which("amtool") is None, reason="amtool is not installed: apt-get install prometheus-alertmanager"
+)
+def test_amtool_is_content() -> None:
+    argv = ["amtool", "check-config", "alertmanager.yml"]
+    done = subprocess.run(argv, cwd=PROMETHEUS, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

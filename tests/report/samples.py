@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from joulemark.accounting import JOULES_PER_KWH
+from joulemark.carbon import Intensity
+from joulemark.factors import Factors
 from joulemark.prometheus_runs import StageKey
-from joulemark.report import DeviceFacts, Factors, PowerCurve, Report, make_report
+from joulemark.report import DeviceFacts, PowerCurve, Report, make_report
 
 TOKENS = 30_000_000
 # Quality as printed, and kWh by stage, of some of the paper's runs.
@@ -122,9 +124,7 @@ def curve(run: str) -> PowerCurve:
     )
 
 
-FACTORS = Factors(
-    pue=1.2, zone="FR", grams_per_kwh=56.0, carbon_source="a table, 2024", price_per_kwh=0.21, currency="EUR"
-)
+FACTORS = Factors(pue=1.2, grid=Intensity("FR", 56.0, "a table, 2024"), price_per_kwh=0.21, currency="EUR")
 DEVICES = (DeviceFacts("cpu0", "rapl", "A processor"), DeviceFacts("gpu7", "nvml_counter", "not used here"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -171,3 +171,22 @@ def test_ledgers_of_several_nodes_are_one_run_with_the_joules_of_all(tmp_path: P
     assert run["total"]["seconds"] == pytest.approx(20.0)
     assert [row["tokens"] for row in run["stages"]] == [100]
     assert len(data["devices"]) == 2
+
+
+def test_factors_are_those_given_else_those_configured(
+    make_exporter: Callable[..., Exporter], ledger: Path, tmp_path: Path
+) -> None:
+    exporter = make_exporter("--source", "replay", "--pue", "1.3", "--carbon.zone", "FR")
+    exporter.put_stage("kd-1", "student")
+    configured = json.loads(report("--url", exporter.url, "--format", "json"))["factors"]
+    assert (configured["pue"], configured["zone"], configured["price_per_kwh"]) == (1.3, "FR", None)
+    assert configured["carbon_source"]
+    priced = ["--price.per-kwh", "0.2", "--price.currency", "EUR", "--carbon.grams-per-kwh", "100"]
+    mixed = json.loads(report("--url", exporter.url, "--format", "json", *priced))["factors"]
+    assert (mixed["pue"], mixed["grams_per_kwh"], mixed["price_per_kwh"]) == (1.3, 100.0, 0.2)
+    alone = json.loads(report("--ledger", ledger, "--format", "json", "--pue", "1.2", *priced))
+    kd = next(run for run in alone["runs"] if run["run"] == "paper-kd-1b")
+    assert kd["co2e_grams"]["as_run"] == pytest.approx(16.90 * 1.2 * 100, rel=1e-9)
+    assert kd["cost"]["amortized"] == pytest.approx(11.40 * 1.2 * 0.2, rel=1e-9)
+    assert kd["total"]["joules"] == pytest.approx(16.90 * 3.6e6, rel=1e-9), "no joule changes"
+    assert "lacks" in str(called("--ledger", ledger, "--carbon.zone", "FR", "--carbon.file", __file__).exception)

@@ -202,9 +202,10 @@ def test_power_is_shaded_and_named_by_stage(size: Size) -> None:
 
 def test_footprint_is_of_one_off_energy_with_its_factors_told() -> None:
     made = figure(footprint, report_of(demo(), factors=FACTORS))
-    kilograms = [bar.get_width() for bar in made.axes[0].patches]
-    assert kilograms[1] == pytest.approx(900 / 3.6e6 * 1.2 * 56 / 1000)
-    assert kilograms[2] == kilograms[1], "kd-2 owes the teacher that kd-1 paid"
+    milligrams = [bar.get_width() for bar in made.axes[0].patches]
+    assert milligrams[1] == pytest.approx(900 / 3.6e6 * 1.2 * 56 * 1000)
+    assert "CO2e (mg)" in texts(made)
+    assert milligrams[2] == milligrams[1], "kd-2 owes the teacher that kd-1 paid"
     assert made.axes[1].patches[1].get_width() == pytest.approx(900 / 3.6e6 * 1.2 * 0.21)
     assert any("PUE 1.2" in text for text in texts(made))
 

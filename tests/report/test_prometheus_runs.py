@@ -10,6 +10,9 @@ import pytest
 from prometheus_process import backfilled, sample
 
 from joulemark.accounting import figures_of
+from joulemark.carbon import Intensity
+from joulemark.cell import cell_of
+from joulemark.factors import Factors
 from joulemark.prometheus_runs import Scraped, stage_joules
 from joulemark.run_record import RunRecord
 
@@ -113,3 +116,22 @@ def test_only_the_named_runs_are_asked_for(tmp_path: Path) -> None:
         assert set(Scraped(url, ["sft"]).records()) == {"sft"}
         assert Scraped(url, []).records() == {}
         assert set(Scraped(url, lookback="1d").records()) == {"kd"}
+
+
+def test_labels_and_factors_come_back_as_they_were_configured(tmp_path: Path) -> None:
+    now = time.time() - 5
+    cell = cell_of({**FACTS, "labels": {"T": "2", "alpha": "0.5"}})
+    assert cell
+    lines = [
+        sample("joulemark_energy_joules_total", {**A, "device": "gpu0", **STUDENT}, 1, now),
+        sample("joulemark_run_info", {**A, **KD, **FACTS}, 1, now),
+        sample("joulemark_run_cell_info", {**A, **KD, "cell": cell, "seed": "-3"}, 1, now),
+        *(sample("joulemark_pue_ratio", target, 1.2, now) for target in (A, B)),
+        sample("joulemark_carbon_intensity_grams_per_kwh", {**A, "zone": "FR", "source": "x"}, 56, now),
+        sample("joulemark_electricity_price_per_kwh", {**A, "currency": "EUR"}, 0.2, now),
+        sample("joulemark_electricity_price_per_kwh", {**B, "currency": "EUR"}, 0.3, now),
+    ]
+    with backfilled(tmp_path / "prometheus", "\n".join(lines)) as url:
+        scraped = Scraped(url)
+    assert (scraped.records()["kd"].labels, scraped.records()["kd"].seed) == ({"T": "2", "alpha": "0.5"}, -3)
+    assert scraped.factors() == Factors(1.2, Intensity("FR", 56.0, "x")), "two prices are none"

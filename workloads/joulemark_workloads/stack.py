@@ -129,7 +129,7 @@ def _config_for(exporter_port: int) -> Path:
     # The same ledger keeps its instance, whatever the port: else its counters would be there twice.
     target = f'["127.0.0.1:{exporter_port}"]\n        labels: {{instance: "{_DEFAULT_TARGET}"}}'
     text = CONFIG.read_text().replace(f'["{_DEFAULT_TARGET}"]', target)
-    for folder in ("rules/", "targets/"):
+    for folder in ("rules/", "alerts/", "targets/", "alertmanagers/"):
         text = text.replace(f"- {folder}", f"- {CONFIG.parent.resolve()}/{folder}")
     path = HOME / "prometheus.yml"
     path.write_text(text)

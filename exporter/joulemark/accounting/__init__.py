@@ -20,7 +20,7 @@ from .formulas import (
     teacher_joules,
 )
 from .nodes import joined
-from .pareto import dominates, pareto_optimal
+from .pareto import Point, dominates, frontier, pareto_optimal
 from .quality import Quality
 from .repeats import CellKey, Spread, cells_of
 from .reuse import ACCOUNTINGS, AMORTIZED, AS_RUN, ONE_OFF, Artifact, Bill, artifacts_of
@@ -36,6 +36,7 @@ __all__ = [
     "Bill",
     "Breakeven",
     "CellKey",
+    "Point",
     "Quality",
     "Reason",
     "RunFigures",
@@ -47,6 +48,7 @@ __all__ = [
     "cost",
     "dominates",
     "figures_of",
+    "frontier",
     "joined",
     "joules_per_token",
     "kilowatt_hours",

@@ -16,7 +16,7 @@ from .breakeven import (
     stage_joules,
 )
 from .formulas import run_joules_per_token, sum_if_whole
-from .pareto import pareto_optimal
+from .pareto import Point, frontier
 from .quality import Quality, quality_of, references_of
 from .reuse import ACCOUNTINGS, Bill, artifacts_of, bill_of, own_teacher_joules
 
@@ -129,16 +129,15 @@ def _frontiers(
 ) -> dict[str, dict[str, bool]]:
     """By run and accounting whether the run is on the frontier of the runs of its origin."""
     flags: dict[str, dict[str, bool]] = {name: {} for name in records}
-    for origin in {record.origin for record in records.values()}:
-        for accounting in ACCOUNTINGS:
-            points: dict[str, tuple[float, ...]] = {}
-            for name, record in records.items():
-                axes = [bills[name].joules(accounting), qualities[name].value]
-                axes += [throughput(record)] if with_throughput else []
-                if record.origin == origin and None not in axes:
-                    points[name] = tuple(axis for axis in axes if axis is not None)
-            for name, best in zip(points, pareto_optimal(list(points.values())), strict=True):
-                flags[name][accounting] = best
+    for accounting in ACCOUNTINGS:
+        points: dict[str, tuple[str, Point]] = {}
+        for name, record in records.items():
+            axes = [bills[name].joules(accounting), qualities[name].value]
+            axes += [throughput(record)] if with_throughput else []
+            if None not in axes:
+                points[name] = record.origin, tuple(axis for axis in axes if axis is not None)
+        for name, best in frontier(points).items():
+            flags[name][accounting] = best
     return flags
 
 

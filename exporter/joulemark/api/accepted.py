@@ -8,13 +8,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
+# No control characters: they would break a line of a log, a table, or a page of metrics.
+PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 _TYPES = {"string": "text", "boolean": "true or false", "integer": "a whole number", "number": "a number"}
 
 
-def accepted_at(model: type[BaseModel], location: Sequence[str | int]) -> str:
-    """What the field at this place of a body takes; for a place that is none, the fields that there are."""
+def accepted_at(model: type[BaseModel], location: Sequence[str | int], *, key: bool = False) -> str:
+    """What the field at this place of a body takes; for a place that is none, the fields that there are.
+
+    With `key` it is the name at this place that is wrong, and not what it holds.
+    """
     schema: dict[str, Any] = model.model_json_schema()
-    for part in location:
+    for part in location[:-1] if key else location:
         schema = _without_null(schema)
         inner = schema.get("properties", {}).get(part) or schema.get("items") or schema.get("additionalProperties")
         if isinstance(part, str) and part not in _names(schema, part):
@@ -22,6 +27,8 @@ def accepted_at(model: type[BaseModel], location: Sequence[str | int]) -> str:
         if not isinstance(inner, dict):
             return _known(schema)
         schema = inner
+    if key:
+        return f"name it with {_words({'type': 'string', **_without_null(schema).get('propertyNames', {})})}"
     return _known(schema) if "properties" in schema else f"use {_words(schema)}"
 
 
@@ -63,6 +70,7 @@ def _words(schema: dict[str, Any]) -> str:
     else:
         length = _bounds(schema, "Length")
         words = _TYPES.get(schema.get("type", ""), "a value") + (f" of {length}characters" if length else "")
+        words += " without control characters" if schema.get("pattern") == PRINTABLE else ""
         words += _range(schema)
     return words + (", or leave it out" if optional else "")
 
@@ -74,7 +82,11 @@ def _bounds(schema: dict[str, Any], what: str) -> str:
 
 def _range(schema: dict[str, Any]) -> str:
     least, most = schema.get("minimum"), schema.get("maximum")
-    return "" if least is None or most is None else f" from {least:g} to {most:g}"
+    return "" if least is None or most is None else f" from {_plain(least)} to {_plain(most)}"
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 def _example(schema: dict[str, Any]) -> Any:

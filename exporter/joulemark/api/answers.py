@@ -127,3 +127,14 @@ class DeviceRecord(BaseModel):
     gap_seconds: float = Field(description="time of which nothing is known")
     last_read_at: float | None
     errors: dict[str, int] = Field(description="failed readings by reason since the exporter's start")
+
+
+class FactorsRecord(BaseModel):
+    """What CO2e and cost are derived with; null is not configured."""
+
+    pue: float = Field(description="facility power over device power")
+    zone: str | None
+    grams_per_kwh: float | None = Field(description="CO2e of a kWh from the zone's grid")
+    carbon_source: str | None = Field(description="where that figure is from")
+    price_per_kwh: float | None
+    currency: str | None

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from ..meter import Meter
-from . import devices, pages, problems, runs, stages
+from . import devices, factors, pages, problems, runs, stages
 
 DESCRIPTION = """
 Says which stage of which run a device works for, and what that cost in joules.
@@ -31,10 +31,11 @@ def create_app(meter: Meter, links: dict[str, str] | None = None) -> FastAPI:
         # FastAPI's own pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     problems.install(app)
     app.include_router(pages.router(meter, release, links or {}))
-    for part in (stages, devices, runs):
+    for part in (stages, devices, factors, runs):
         app.include_router(part.router(meter), prefix="/api/v1")
     return app

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from ..errors import LedgerError, RequestError
 from .accepted import accepted_at
@@ -26,6 +27,11 @@ _TEXTS = {
     422: "Invalid field",
     429: "Too many requests",
     503: "Out of order for the moment",
+}
+_WORDS = {
+    "missing": "it is missing",
+    "extra_forbidden": "there is no such field",
+    "string_pattern_mismatch": "it has control characters",
 }
 # What every call may answer beside its own result, and what one with a body may.
 READ = (401, 403, 429, 503)
@@ -75,15 +81,19 @@ def from_validation(error: ValidationError, model: type[BaseModel]) -> Refused:
     first = error.errors(include_url=False, include_input=False)[0]
     # pydantic marks a key of a mapping so; to a reader it is the field of that name.
     location = [part for part in first["loc"] if part != "[key]"]
-    why = {"missing": "it is missing", "extra_forbidden": "there is no such field"}.get(first["type"], first["msg"])
-    field = ".".join(str(part) for part in location)[:120]
+    why = _WORDS.get(first["type"], first["msg"])
+    field = ".".join(_shown(part) for part in location)[:120]
     return Refused(
         422,
         "Invalid field",
         f"{field}: {why}" if field else why,
         field=field or None,
-        remedy=accepted_at(model, location),
+        remedy=accepted_at(model, location, key=location != list(first["loc"])),
     )
+
+
+def _shown(part: str | int) -> str:
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(part))
 
 
 def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -130,7 +140,18 @@ def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
         detail=f"{request.method} {path}: {title}",
         remedy="/docs lists the calls",
     )
-    return answer(problem, error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers.update(_allowed_at(request))
+    return answer(problem, headers)
+
+
+def _allowed_at(request: Request) -> dict[str, str]:
+    """What may be done at this path; the router names what the first of its calls does alone."""
+    for template, calls in request.app.openapi()["paths"].items():
+        if compile_path(template)[0].match(request.url.path):
+            return {"Allow": ", ".join(sorted(method.upper() for method in calls))}
+    return {}
 
 
 def _on_ledger_error(request: Request, error: Exception) -> JSONResponse:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, TypeAdapter
 
 from .. import names
+from .accepted import PRINTABLE
 
-# No control characters: they would break a line of a log, a table, or a page of metrics.
-PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+
+def _whole(value: object) -> object:
+    """3.0 is a whole number to JSON; true and "3" are none."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _name(key: str) -> str:
+    return TypeAdapter(Name).validate_python(key)
+
 
 Text = Annotated[str, Field(max_length=256, pattern=PRINTABLE)]
 Name = Annotated[str, Field(min_length=1, max_length=256, pattern=PRINTABLE)]
+# As a key of a mapping: pydantic would write its pattern as one of some keys, not of all.
+Key = Annotated[str, AfterValidator(_name)]
+KEYS: dict[str, JsonValue] = {"propertyNames": {"minLength": 1, "maxLength": 256, "pattern": PRINTABLE}}
 Run = Annotated[str, AfterValidator(names.check_run), Field(json_schema_extra={"pattern": names.anchored(names.RUN)})]
 Stage = Annotated[
     str,
@@ -30,7 +41,7 @@ Benchmark = Annotated[
 Kind = Annotated[
     str, AfterValidator(names.check_token_kind), Field(json_schema_extra={"enum": list(names.TOKEN_KINDS)})
 ]
-Count = Annotated[int, Field(ge=0, le=2**53)]
+Count = Annotated[int, Field(ge=0, le=2**53), BeforeValidator(_whole)]
 Score = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 
 
@@ -60,24 +71,29 @@ class TokensBody(Body):
     """Cumulative token counts by kind."""
 
     tokens: dict[Kind, Count] = Field(
-        default_factory=dict, description="cumulative counts, so that a repeated call adds nothing"
+        default_factory=dict,
+        description="cumulative counts, so that a repeated call adds nothing",
+        examples=[{"cached": 4096}],
     )
 
 
 class RunBody(Body):
     """`PUT /runs/{run}`; what is left out stays as it was."""
 
-    pipeline: Text | None = None
+    pipeline: Text | None = Field(None, examples=["kd"])
     student: Text | None = None
     teacher: Text | None = None
     dataset: Text | None = None
-    seed: Annotated[int, Field(ge=-(2**53), le=2**53)] | None = None
+    seed: Annotated[int, Field(ge=-(2**53), le=2**53), BeforeValidator(_whole)] | None = None
     baseline: Text | None = Field(None, description="the run without distillation to compare with")
     reference: Text | None = Field(None, description="the run that measured the reference; the teacher when left out")
-    idle_watts: Annotated[dict[Name, Annotated[float, Field(ge=0, le=1e6)]], Field(max_length=256)] | None = Field(
-        None, description="the prerun baseline in watts by device"
+    idle_watts: (
+        Annotated[dict[Key, Annotated[float, Field(ge=0, le=1e6)]], Field(max_length=256, json_schema_extra=KEYS)]
+        | None
+    ) = Field(None, description="the prerun baseline in watts by device")
+    labels: Annotated[dict[Key, Text], Field(max_length=32, json_schema_extra=KEYS)] | None = Field(
+        None, description="anything else"
     )
-    labels: Annotated[dict[Name, Text], Field(max_length=32)] | None = Field(None, description="anything else")
 
 
 class ScoreBody(Body):
@@ -86,7 +102,9 @@ class ScoreBody(Body):
     benchmark: Benchmark = Field(examples=["gsm8k"])
     score: Score = Field(examples=[0.41])
     reference: Score | None = Field(None, description="the teacher's score")
-    n: Annotated[int, Field(ge=1, le=2**53)] | None = Field(None, description="number of items")
+    n: Annotated[int, Field(ge=1, le=2**53), BeforeValidator(_whole)] | None = Field(
+        None, description="number of items"
+    )
 
 
 class ArtifactBody(Body):

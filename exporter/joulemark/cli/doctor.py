@@ -56,7 +56,7 @@ def command(
     addresses = ",".join(listen_addresses) if listen_addresses else None
     flags = {"source": source, "state_dir": state_dir, "listen_addresses": addresses}
     settings = load_settings(flags, os.environ, config_file)
-    plan = Plan(settings, seconds, load, os.environ.get("JOULEMARK_URL", ""), prometheus)
+    plan = Plan(settings, seconds, load, prometheus)
     with _progress() as told:
         diagnosis = examine(plan, told)
     if as_json:

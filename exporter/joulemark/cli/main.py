@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..errors import JoulemarkError
-from . import doctor, import_, report, runs, serve, stage
+from . import doctor, frontier, import_, report, runs, serve, stage
 from . import exec as exec_command
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("exec", context_settings={"ignore_unknown_options": True})(exec_comm
 app.add_typer(stage.app, name="stage")
 app.command("runs")(runs.command)
 app.command("report")(report.command)
+app.command("frontier")(frontier.command)
 app.add_typer(import_.app, name="import")
 app.command("doctor", help=doctor.HELP)(doctor.command)
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..accounting import joined
+from ..factors import Factors
 from ..history import list_devices, list_runs, run_record
 from ..prometheus_runs import Scraped, StageKey, stage_joules
 from ..report import DeviceFacts, PowerCurve, power_curves
@@ -34,12 +35,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Read:
-    """What was read: every known run, Prometheus' own joules where it stands beside, devices, power, and whence."""
+    """What was read: every known run, Prometheus' own joules where it stands beside, devices, power, and whence.
+
+    `factors` are those that exporters are configured with, where an exporter or Prometheus was asked.
+    """
 
     records: Mapping[str, RunRecord]
     prometheus: Mapping[StageKey, float] | None
     devices: list[DeviceFacts]
     curves: list[PowerCurve]
+    factors: Factors
     told: str
 
 
@@ -66,6 +71,7 @@ def read_runs(asked: Asked, names: Sequence[str]) -> Read:
         stage_joules(scraped.records().values()) if beside and scraped else None,
         [DeviceFacts(**{name: one[name] for name in DeviceFacts.__dataclass_fields__}) for one in devices],
         power_curves(asked.prometheus, drawn, asked.lookback) if asked.power and asked.prometheus else [],
+        _factors(asked, scraped),
         told + (", beside Prometheus" if beside else ""),
     )
 
@@ -73,6 +79,12 @@ def read_runs(asked: Asked, names: Sequence[str]) -> Read:
 def in_order(records: Mapping[str, RunRecord]) -> list[str]:
     """The runs in the order in which they were made, where that is known, else by name."""
     return sorted(records, key=lambda name: (records[name].created_at or 0.0, name))
+
+
+def _factors(asked: Asked, scraped: Scraped | None) -> Factors:
+    if scraped is not None:
+        return scraped.factors()
+    return Factors() if asked.ledgers else Factors.from_json(ask("GET", "/factors"))
 
 
 def _from_exporter(url: str) -> tuple[dict[str, RunRecord], list[dict[str, Any]]]:

@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ..carbon import intensity_of
+from ..factors import Factors
 from ..report import FORMATS, as_text, make_report, print_report, write_one, write_report
 from .read_runs import Asked, in_order, read_runs
 
@@ -35,6 +37,31 @@ def command(
         typer.Option("--prometheus", help="Read this Prometheus; beside --url or --ledger, compare with it."),
     ] = "",
     lookback: Annotated[str, typer.Option("--lookback", help="How far back to ask Prometheus: 12h, 7d.")] = "90d",
+    pue: Annotated[
+        float | None,
+        typer.Option("--pue", envvar="JOULEMARK_PUE", help="Facility power over device power, for CO2e and cost."),
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option("--carbon.zone", envvar="JOULEMARK_CARBON_ZONE", help="Country of the grid for CO2e: DE, US, EU."),
+    ] = None,
+    grams: Annotated[
+        float | None,
+        typer.Option(
+            "--carbon.grams-per-kwh", envvar="JOULEMARK_CARBON_GRAMS_PER_KWH", help="In place of the zone's figure."
+        ),
+    ] = None,
+    carbon_file: Annotated[
+        Path | None,
+        typer.Option("--carbon.file", envvar="JOULEMARK_CARBON_FILE", help="CSV in place of the shipped table."),
+    ] = None,
+    price: Annotated[
+        float | None,
+        typer.Option("--price.per-kwh", envvar="JOULEMARK_PRICE_PER_KWH", help="Price of a kWh, for cost."),
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option("--price.currency", envvar="JOULEMARK_PRICE_CURRENCY", help="EUR, USD, …")
+    ] = None,
     format_: Annotated[str, typer.Option("--format", help=f"table, {', '.join(FORMATS)}.")] = "",
     output: Annotated[
         Path | None,
@@ -47,8 +74,11 @@ def command(
 
     Without --url, --ledger or --prometheus the exporter of JOULEMARK_URL is read. Several runs give the tables of a
     paper: end to end, by stage, break-even, sweeps; runs that differ only in seed are one row with mean and spread.
+    CO2e and cost are derived with the options given here, else with what the exporters are configured with.
     """
     plan = _plan(format_, output)
+    grid = intensity_of(zone, grams, carbon_file)
+    chosen = Factors(pue or 1.0, grid, price, currency)
     wanted = [*(named or []), *(runs or [])]
     asked = Asked(url, tuple(ledger or ()), prometheus, lookback, power=bool({"html", "json"} & set(plan.formats)))
     read = read_runs(asked, [*wanted, *(compare or ())])
@@ -57,6 +87,7 @@ def command(
         read.records,
         prometheus=read.prometheus,
         devices=read.devices,
+        factors=_chosen(chosen, read.factors, pue_given=pue is not None),
         curves=read.curves,
         compared_runs=compare,
         read_from=read.told,
@@ -72,6 +103,17 @@ def command(
     )
     for path in written:
         typer.echo(f"wrote {path}", err=True)
+
+
+def _chosen(given: Factors, configured: Factors, *, pue_given: bool) -> Factors:
+    """Each factor as given, else as configured."""
+    priced = given if given.price_per_kwh is not None else configured
+    return Factors(
+        given.pue if pue_given else configured.pue,
+        given.grid or configured.grid,
+        priced.price_per_kwh,
+        priced.currency,
+    )
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..client import DEFAULT_URL, Transport
-from ..errors import ClientError
+from ..client import Transport
+from ..errors import ClientError, ExporterAway
 from .text import joules_text
 
 app = typer.Typer(
@@ -20,14 +19,14 @@ app = typer.Typer(
 
 def transport() -> Transport:
     """The exporter that JOULEMARK_URL names."""
-    return Transport(os.environ.get("JOULEMARK_URL") or DEFAULT_URL, os.environ.get("JOULEMARK_TOKEN"))
+    return Transport()
 
 
 def ask(method: str, path: str, body: dict[str, object] | None = None) -> Any:
     """Call the exporter; a failure is a ClientError with its remedy."""
     try:
         return transport().call(method, path, body)
-    except ConnectionError as error:
+    except ExporterAway as error:
         raise ClientError(f"{error}. Start 'joulemark serve', or set JOULEMARK_URL") from error
 
 

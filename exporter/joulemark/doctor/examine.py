@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 
-from ..client import DEFAULT_URL
+from ..client.endpoint import Endpoint
 from ..clock import SystemClock
 from ..settings import Settings
 from .availability import try_sources
@@ -33,7 +34,6 @@ class Plan:
     settings: Settings
     seconds: float = 60.0
     load: bool | None = None
-    exporter_url: str = ""
     prometheus_url: str = ""
 
 
@@ -67,7 +67,7 @@ def examine(plan: Plan, progress: Progress) -> Diagnosis:
 
 
 def _services(plan: Plan) -> tuple[ExporterFacts, PrometheusFacts | None]:
-    exporter = ask_exporter(plan.exporter_url or DEFAULT_URL, asked=bool(plan.exporter_url))
+    exporter = ask_exporter(Endpoint.found(), asked="JOULEMARK_URL" in os.environ)
     return exporter, ask_prometheus(plan.prometheus_url) if plan.prometheus_url else None
 
 

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import http.client
 import math
-import urllib.error
-import urllib.request
 from collections import defaultdict
 from collections.abc import Iterable
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from ..client.connection import exchange
+from ..client.endpoint import Endpoint
+from ..errors import ExporterAway
 from .facts import ExporterFacts
 
 _TIMEOUT_SECONDS = 5.0
-# A proxy that is set for downloads must not carry calls to this machine.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 Sample = tuple[str, dict[str, str], float]
 
 
-def ask_exporter(url: str, *, asked: bool) -> ExporterFacts:
-    """Scrape the exporter at a URL once; whatever is wrong with that is its `reason`."""
-    url = url.rstrip("/")
+def ask_exporter(endpoint: Endpoint, *, asked: bool) -> ExporterFacts:
+    """Scrape an exporter once, as the client would call it; whatever is wrong with that is its `reason`."""
+    url = endpoint.shown
     try:
-        with _OPENER.open(f"{url}/metrics", timeout=_TIMEOUT_SECONDS) as answer:
-            samples = _samples(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        return ExporterFacts(url, asked, False, f"it answers HTTP {error.code} {error.reason}")
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        cause = error.reason if isinstance(error, urllib.error.URLError) else error
-        return ExporterFacts(url, asked, False, str(cause))
+        login = endpoint.authorization()
+        headers = {"Authorization": login} if login else {}
+        status, body = exchange(endpoint, "GET", "/metrics", None, headers, seconds=_TIMEOUT_SECONDS)
+        samples = _samples(body.decode()) if status == 200 else []
+    except (ExporterAway, ValueError) as error:
+        return ExporterFacts(url, asked, False, str(error))
+    if status != 200:
+        return ExporterFacts(url, asked, False, f"it answers HTTP {status}")
     versions = [labels["version"] for name, labels, _ in samples if name == "joulemark_build_info"]
     if not versions:
         return ExporterFacts(url, asked, False, "what answers there is not Joulemark")

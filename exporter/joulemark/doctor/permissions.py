@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 from ..addresses import Address
+from ..client.endpoint import Endpoint
 from ..errors import SettingsError
 from ..settings import Settings
 from ..web.listeners import listen
@@ -62,8 +63,7 @@ def _tcp(address: Address) -> AddressFacts:
     except SettingsError as error:
         if getattr(error.__cause__, "errno", None) != errno.EADDRINUSE:
             return AddressFacts(str(address), "refused", str(error))
-        there = ask_exporter(f"http://{_reachable(address.host)}:{address.port}", asked=False)
-        return AddressFacts(str(address), "joulemark" if there.reachable else "taken", there.version or there.reason)
+        return _who(address, f"http://{_reachable(address.host)}:{address.port}")
     listener.close()
     return AddressFacts(str(address), "free")
 
@@ -80,7 +80,13 @@ def _unix(address: Address, path: Path) -> AddressFacts:
             probe.connect(str(path))
         except OSError:
             return AddressFacts(str(address), "free")
-    return AddressFacts(str(address), "taken", "something answers there, perhaps an exporter")
+    return _who(address, f"unix://{path}")
+
+
+def _who(address: Address, url: str) -> AddressFacts:
+    # Without a token: it may be anybody who listens there.
+    there = ask_exporter(Endpoint(url), asked=False)
+    return AddressFacts(str(address), "joulemark" if there.reachable else "taken", there.version or there.reason)
 
 
 def _reachable(host: str) -> str:

@@ -5,7 +5,6 @@ Nothing here needs the [report] extra until a page or a picture is made.
 """
 
 from ..run_record import RecordError, RunRecord
-from .factors import Factors
 from .files import ReportError
 from .power import PowerCurve, power_curves
 from .report import DeviceFacts, Report, make_report
@@ -17,7 +16,6 @@ __all__ = [
     "FORMATS",
     "Account",
     "DeviceFacts",
-    "Factors",
     "PowerCurve",
     "RecordError",
     "Report",

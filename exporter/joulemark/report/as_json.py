@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..accounting import ACCOUNTINGS, Breakeven, Spread
+from . import derived
 from .cells import Cell, names_of, optimal_cells
 from .compare import Comparison, explained
 from .methods import methods
@@ -27,7 +28,6 @@ def to_json(report: Report) -> str:
 
 def content(report: Report) -> dict[str, Any]:
     """What the JSON holds."""
-    factors = report.factors
     return {
         "schema_version": SCHEMA_VERSION,
         "joulemark_version": report.version,
@@ -36,7 +36,7 @@ def content(report: Report) -> dict[str, Any]:
         "cells": _cells(report),
         "artifacts": [asdict(artifact) for artifact in report.artifacts],
         "devices": [asdict(device) for device in report.devices],
-        "factors": asdict(factors),
+        "factors": report.factors.as_json(),
         "power": [asdict(curve) for curve in report.curves],
         "comparison": _comparison(report.comparison) if report.comparison else None,
         "notes": footnotes(report),
@@ -71,8 +71,8 @@ def _run(account: Account, report: Report) -> dict[str, Any]:
         "breakeven_tokens": _breakeven(figures.served_tokens),
         "pareto_optimal": dict(figures.optimal),
         "pareto_optimal_with_throughput": dict(figures.optimal_with_throughput),
-        "co2e_grams": {name: report.factors.co2e_grams(figures.bill.joules(name)) for name in ACCOUNTINGS},
-        "cost": {name: report.factors.cost(figures.bill.joules(name)) for name in ACCOUNTINGS},
+        "co2e_grams": {name: derived.co2e_grams(report.factors, figures.bill.joules(name)) for name in ACCOUNTINGS},
+        "cost": {name: derived.cost(report.factors, figures.bill.joules(name)) for name in ACCOUNTINGS},
     }
 
 

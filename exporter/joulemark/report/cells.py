@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..accounting import ACCOUNTINGS, Breakeven, CellKey, Reason, Spread, cells_of, pareto_optimal
+from ..accounting import Breakeven, CellKey, Point, Reason, Spread, cells_of, frontier
 from .rows import Account
 
 
@@ -74,16 +74,12 @@ def labels_that_vary(found: Sequence[Cell]) -> list[str]:
 
 def optimal_cells(found: Sequence[Cell], accounting: str) -> dict[int, bool]:
     """By index of a cell whether it is on the frontier of its origin; cells without a place are left out."""
-    assert accounting in ACCOUNTINGS
-    flags: dict[int, bool] = {}
-    for origin in {cell.key.origin for cell in found}:
-        points: dict[int, tuple[float, float]] = {}
-        for index, cell in enumerate(found):
-            energy, quality = cell.energy(accounting).mean, cell.quality().mean
-            if cell.key.origin == origin and energy is not None and quality is not None:
-                points[index] = (energy, quality)
-        flags.update(zip(points, pareto_optimal(list(points.values())), strict=True))
-    return flags
+    points: dict[str, tuple[str, Point]] = {}
+    for index, cell in enumerate(found):
+        energy, quality = cell.energy(accounting).mean, cell.quality().mean
+        if energy is not None and quality is not None:
+            points[str(index)] = cell.key.origin, (energy, quality)
+    return {int(index): best for index, best in frontier(points).items()}
 
 
 def reasons(cell: Cell, figure: Callable[[Account], Breakeven]) -> list[Reason]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 
 from ..accounting import ACCOUNTINGS
+from . import derived
 from .report import Report
 from .rows import Account, Row
 
@@ -56,8 +57,8 @@ def _run(account: Account, report: Report) -> dict[str, object]:
         "breakeven_tokens": figures.served_tokens.value,
         "breakeven_tokens_reason": figures.served_tokens.reason,
         **{f"pareto_optimal_{name}": _flag(figures.optimal.get(name)) for name in ACCOUNTINGS},
-        "as_run_co2e_grams": report.factors.co2e_grams(bill.as_run),
-        "as_run_cost": report.factors.cost(bill.as_run),
+        "as_run_co2e_grams": derived.co2e_grams(report.factors, bill.as_run),
+        "as_run_cost": derived.cost(report.factors, bill.as_run),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ..accounting import ONE_OFF
+from . import derived
 from .canvas import STAGE_COLOURS, Size, title
 from .cells import Cell, names_of
 from .numbers import digits, short
@@ -18,10 +19,15 @@ def footprint(report: Report, size: Size) -> Figure | None:
     """Bars of one-off CO2e and cost; None where no factor was given or no cell has one-off energy."""
     factors = report.factors
     sides: list[tuple[str, Callable[[float | None], float | None], str]] = []
-    if factors.grams_per_kwh is not None:
-        sides.append(("CO2e (kg)", lambda joules: _thousandth(factors.co2e_grams(joules)), STAGE_COLOURS["eval"]))
+    if factors.grid is not None:
+        scale, unit = _mass_unit(report)
+        sides.append(
+            (f"CO2e ({unit})", lambda joules: _times(derived.co2e_grams(factors, joules), scale), STAGE_COLOURS["eval"])
+        )
     if factors.price_per_kwh is not None:
-        sides.append((f"cost ({factors.currency or 'as priced'})", factors.cost, STAGE_COLOURS["data"]))
+        sides.append(
+            (f"cost ({factors.currency})", lambda joules: derived.cost(factors, joules), STAGE_COLOURS["data"])
+        )
     cells = [cell for cell in report.cells if cell.energy(ONE_OFF).mean is not None]
     if not sides or not cells:
         return None
@@ -39,7 +45,7 @@ def footprint(report: Report, size: Size) -> Figure | None:
         axes.set_ylim(len(cells) - 0.5, -0.5)
     fold = "\n" if size.narrow else " "
     title(figure, f"CO2e and cost, one-off{fold}(derived, not measured)", report, size)
-    figure.supxlabel(_wrapped(factors.told(), size), fontsize=8.5)
+    figure.supxlabel(_wrapped(derived.told(factors), size), fontsize=8.5)
     return figure
 
 
@@ -51,8 +57,16 @@ def _bars(axes: Any, cells: list[Cell], derive: Callable[[float | None], float |
         axes.annotate(digits(value), (value, position), (4, 0), textcoords="offset points", va="center", fontsize=9)
 
 
-def _thousandth(grams: float | None) -> float | None:
-    return None if grams is None else grams / 1000
+def _mass_unit(report: Report) -> tuple[float, str]:
+    """Factor and unit in which the largest CO2e reads well: mg, g or kg."""
+    grams = max(
+        (derived.co2e_grams(report.factors, cell.energy(ONE_OFF).mean) or 0.0 for cell in report.cells), default=0
+    )
+    return (1e-3, "kg") if grams >= 1e3 else (1.0, "g") if grams >= 1 else (1e3, "mg")
+
+
+def _times(grams: float | None, factor: float) -> float | None:
+    return None if grams is None else grams * factor
 
 
 def _wrapped(text: str, size: Size) -> str:

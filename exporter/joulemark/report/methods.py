@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..accounting import ONE_OFF
+from . import derived
 from .numbers import fixed
 from .report import DeviceFacts, Report
 
@@ -85,6 +86,6 @@ def _reuse(report: Report) -> str:
 
 
 def _derived(report: Report) -> str:
-    if not report.factors.given:
+    if not derived.can_derive(report.factors):
         return ""
-    return f"CO2e and cost are derived from energy, not measured, with {report.factors.told()}."
+    return f"CO2e and cost are derived from energy, not measured, with {derived.told(report.factors)}."

@@ -8,11 +8,11 @@ from importlib.metadata import version
 
 from ..accounting import Artifact, artifacts_of
 from ..errors import UnknownName
+from ..factors import Factors
 from ..prometheus_runs import StageKey
 from ..run_record import RunRecord
 from .cells import Cell, cells
 from .compare import Comparison, compare
-from .factors import Factors
 from .power import PowerCurve
 from .rows import Account, accounts_of
 

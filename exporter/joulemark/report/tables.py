@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..accounting import ACCOUNTINGS, AMORTIZED, AS_RUN, ONE_OFF, REASONS, Breakeven, Reason, Spread
 from ..names import CANONICAL_STAGES
+from . import derived
 from .cells import Cell, labels_that_vary, names_of, optimal_cells, reasons
 from .numbers import count, digits, fixed, percent, places_for, scale, with_bound
 from .report import Report
@@ -144,16 +145,18 @@ def _sweeps(report: Report) -> Table | None:
 
 def _footprint(report: Report) -> Table | None:
     factors = report.factors
-    if not factors.given:
+    if not derived.can_derive(factors):
         return None
     columns: list[Column] = []
     for accounting in ACCOUNTINGS:
         name = accounting.replace("_", "-")
-        if factors.grams_per_kwh is not None:
-            columns.append((f"{name} g CO2e", _derived(accounting, factors.co2e_grams)))
+        if factors.grid is not None:
+            columns.append((f"{name} g CO2e", _derived(accounting, lambda joules: derived.co2e_grams(factors, joules))))
         if factors.price_per_kwh is not None:
-            columns.append((f"{name} {factors.currency}".strip(), _derived(accounting, factors.cost)))
-    caption = f"Derived from energy, not measured, with {factors.told()}."
+            columns.append(
+                (f"{name} {factors.currency}", _derived(accounting, lambda joules: derived.cost(factors, joules)))
+            )
+    caption = f"Derived from energy, not measured, with {derived.told(factors)}."
     return _table(report, "footprint", "CO2e and cost", caption, columns)
 
 

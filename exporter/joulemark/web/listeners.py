@@ -12,9 +12,14 @@ from pathlib import Path
 from ..addresses import Address
 from ..errors import SettingsError
 
+BACKLOG = 2048
+
 
 def listen(address: Address, mode: int, group: str | None) -> socket.socket:
-    """A bound socket; raises SettingsError that names the remedy. Mode and group are a Unix socket's."""
+    """A listening socket; raises SettingsError that names the remedy. Mode and group are a Unix socket's.
+
+    Who connects before the server is up waits for it.
+    """
     if address.path is not None:
         return _unix(address.path, mode, group)
     try:
@@ -60,6 +65,7 @@ def _bound(family: int, name: tuple[object, ...], *, both: bool = False) -> sock
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
         listener.bind(name)
+        listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
@@ -76,6 +82,7 @@ def _unix(path: Path, mode: int, group: str | None) -> socket.socket:
         if group is not None:
             shutil.chown(path, group=group)
         path.chmod(mode)
+        listener.listen(BACKLOG)
     except (OSError, LookupError) as error:
         close(listener, Address(path=path))
         why = getattr(error, "strerror", None) or error

@@ -83,7 +83,7 @@ def test_wrong_names_are_refused_before_anything_is_sent(exporter: Exporter) -> 
 def test_an_exporter_killed_in_a_stage_and_started_again_goes_on_with_it(
     exporter: Exporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("joulemark.client.BEAT_SECONDS", 0.2)
+    monkeypatch.setattr("joulemark.client.timing.BEAT_SECONDS", 0.2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         with joulemark.run("kd-1", url=exporter.url) as run:

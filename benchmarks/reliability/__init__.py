@@ -1,0 +1,1 @@
+"""What the exporter survives: figures of the reliability part."""

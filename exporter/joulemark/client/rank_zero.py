@@ -1,0 +1,88 @@
+"""Local rank 0's ear: what the other local ranks of the job have counted."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from pathlib import Path
+
+from .local_ranks import Message
+
+_LARGEST_MESSAGE = 64 * 1024
+_Key = tuple[str, str, int]
+
+
+class RankZero:
+    """Listens until it is closed; a rank that leaves has said all that it had counted."""
+
+    def __init__(self, path: str) -> None:
+        self._counts: dict[_Key, dict[str, dict[str, int]]] = {}
+        self._there: set[str] = set()
+        self._lock = threading.Lock()
+        self._path = path
+        self._socket = _bound(path)
+        self._inode = Path(path).stat().st_ino
+        self._thread = threading.Thread(target=self._listen, name="joulemark-ranks", daemon=True)
+        self._thread.start()
+
+    def counts(self, stage: str, phase: str, occurrence: int) -> dict[str, int]:
+        """What all others together have counted in this stage."""
+        totals: dict[str, int] = {}
+        with self._lock:
+            for counts in self._counts.get((stage, phase, occurrence), {}).values():
+                for kind, count in counts.items():
+                    totals[kind] = totals.get(kind, 0) + count
+        return totals
+
+    def others_are_there(self) -> bool:
+        """Whether a rank that has spoken has not left yet."""
+        with self._lock:
+            return bool(self._there)
+
+    def close(self) -> None:
+        """Stop listening; what comes now is refused, so that its sender knows."""
+        with contextlib.suppress(OSError):
+            if Path(self._path).stat().st_ino == self._inode:
+                Path(self._path).unlink()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # ends the thread's recv
+        self._socket.close()
+
+    def let_go(self) -> None:
+        """Close this process' end only, as a forked child must: the ear is its parent's."""
+        self._socket.close()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                raw = self._socket.recv(_LARGEST_MESSAGE)
+            except OSError:
+                return
+            if not raw:
+                return
+            with contextlib.suppress(ValueError):
+                self._take(Message.decoded(raw))
+
+    def _take(self, message: Message) -> None:
+        key = (message.stage, message.phase, message.occurrence)
+        with self._lock:
+            if message.stage:
+                self._counts.setdefault(key, {})[message.who] = dict(message.tokens or {})
+            (self._there.discard if message.leaves else self._there.add)(message.who)
+
+
+def _bound(path: str) -> socket.socket:
+    """Raises OSError when another process of this job listens there."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        with contextlib.suppress(ConnectionRefusedError, FileNotFoundError):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+                probe.connect(path)
+            raise OSError(f"another process listens at {path}")
+        Path(path).unlink(missing_ok=True)
+        listener.bind(path)
+    except OSError:
+        listener.close()
+        raise
+    return listener
