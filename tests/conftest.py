@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from exporter_process import Exporter
+from meter_rig import Rig
 from nvml_mock import build
 
 
@@ -55,3 +56,14 @@ def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return build(tmp_path_factory.mktemp("nvml"))
     except FileNotFoundError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A meter on two scripted devices; at the end its stages must add up, once more after a crash."""
+    rig = Rig(tmp_path)
+    yield rig
+    assert rig.residual() < 1e-6
+    rig.restart()
+    assert rig.residual() < 1e-6
+    rig.crash()
