@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from exporter_process import Exporter
+from meter_rig import Rig
 from nvml_mock import Gpu, VirtualBench, build
 
 
@@ -69,3 +70,14 @@ def make_bench(nvml_library: Path, tmp_path: Path) -> Iterator[Callable[..., Vir
     yield make
     for bench in made:
         bench.stop()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """A meter on two scripted devices; at the end its stages must add up, once more after a crash."""
+    rig = Rig(tmp_path)
+    yield rig
+    assert rig.residual() < 1e-6
+    rig.restart()
+    assert rig.residual() < 1e-6
+    rig.crash()

@@ -4,7 +4,9 @@ JoulemarkError
 ├── RequestError          a request that cannot be carried out; carries field and remedy
 │   ├── InvalidField      a value outside what is accepted
 │   ├── UnknownName       a run, window or device nobody knows
-│   └── DeviceHeld        another run's window holds the device
+│   ├── DeviceHeld        another run's window holds the device
+│   ├── RunInUse          a run that still has open windows
+│   └── LimitReached      more names, windows or facts than may be kept in memory
 ├── SettingsError         a flag, environment variable or YAML key that cannot be used
 ├── SourceUnavailable     a power source that this machine does not have
 ├── ReadFailed            one reading that did not come; carries a short reason
@@ -52,6 +54,20 @@ class DeviceHeld(RequestError):
 
     status = 409
     title = "Device held by another run"
+
+
+class RunInUse(RequestError):
+    """A run that cannot be forgotten, as it still has windows."""
+
+    status = 409
+    title = "Run in use"
+
+
+class LimitReached(RequestError):
+    """One more would be more than memory and /metrics are bounded to."""
+
+    status = 409
+    title = "Limit reached"
 
 
 class SettingsError(JoulemarkError):

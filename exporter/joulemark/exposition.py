@@ -1,46 +1,18 @@
-"""From a snapshot to metric families: the only place that knows how a scrape looks."""
+"""From a snapshot to samples: the only place that knows which metric says what."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector, CollectorRegistry
+from collections.abc import Iterator
 
 from .cell import cell_of
-from .metrics import TABLE
-from .snapshot import DeviceView, Host, RunView, SeriesView, Snapshot
+from .snapshot import DeviceView, Host, LedgerHealth, RunView, SeriesView, Snapshot
 
-Family = CounterMetricFamily | GaugeMetricFamily
+# Metric name, label values in the order of the table, value.
 Sample = tuple[str, tuple[str, ...], float]
 
 
-class SnapshotCollector(Collector):
-    """Makes new metric families from a fresh snapshot at each scrape."""
-
-    def __init__(self, snapshot: Callable[[], Snapshot], version: str) -> None:
-        self._snapshot = snapshot
-        self._version = version
-
-    def collect(self) -> Iterator[Family]:
-        families: dict[str, Family] = {}
-        for metric in TABLE:
-            family = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
-            families[metric.name] = family(metric.name, metric.help, labels=metric.labels)
-        for name, labels, value in samples(self._snapshot(), self._version):
-            families[name].add_metric(labels, value)
-        yield from families.values()
-
-
-def registry_of(snapshot: Callable[[], Snapshot], version: str) -> CollectorRegistry:
-    """A registry of our own, apart from the process-wide one."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(SnapshotCollector(snapshot, version))
-    return registry
-
-
-def samples(snapshot: Snapshot, version: str) -> Iterator[Sample]:
-    """Every sample of a scrape: metric name, label values in the table's order, value."""
+def of_moment(snapshot: Snapshot, version: str) -> Iterator[Sample]:
+    """The samples that are new at every scrape: devices, health, and what all runs say together."""
     totals = dict(snapshot.gone_joules)
     for view in snapshot.devices:
         totals[view.device.name] = totals.get(view.device.name, 0.0) + view.joules
@@ -48,17 +20,46 @@ def samples(snapshot: Snapshot, version: str) -> Iterator[Sample]:
         yield from _health(view)
     for name, joules in totals.items():
         yield "joulemark_device_energy_joules_total", (name,), joules
-    for series in snapshot.series:
-        yield from _series(series)
-    for run in snapshot.runs:
-        yield from _run(run)
     yield from _references(snapshot.runs)
     for key, started_at, leased in snapshot.open_stages:
         yield "joulemark_stage_started_timestamp_seconds", (*key, "held" if leased else "none"), started_at
     yield from _host(snapshot.host)
     yield "joulemark_windows_expired_total", (), float(snapshot.windows_expired)
-    yield "joulemark_ledger_commit_seconds", (), snapshot.commit_seconds
+    yield "joulemark_runs_unseen_total", (), float(snapshot.runs_unseen)
+    yield from _ledger(snapshot.ledger)
     yield "joulemark_build_info", (version,), 1.0
+
+
+def of_series(view: SeriesView) -> Iterator[Sample]:
+    """The samples of one stage and phase of a run."""
+    for device, joules in view.joules.items():
+        yield "joulemark_energy_joules_total", (device, *view.key), joules
+    for device, joules in view.integral_joules.items():
+        yield "joulemark_power_integral_joules_total", (device, *view.key), joules
+    if not view.key.run:
+        return
+    if view.uncertainty_joules is not None:
+        yield "joulemark_energy_uncertainty_joules", view.key, view.uncertainty_joules
+    if view.seconds is not None:
+        yield "joulemark_stage_seconds_total", view.key, view.seconds
+    for kind, count in view.tokens.items():
+        yield "joulemark_stage_tokens_total", (*view.key, kind), float(count)
+
+
+def of_run(run: RunView) -> Iterator[Sample]:
+    """The samples of what is said of a run."""
+    facts = (_text(run.declared.get(field)) for field in ("pipeline", "student", "teacher", "dataset"))
+    yield "joulemark_run_info", (run.name, *facts, run.origin), 1.0
+    for score in run.scores:
+        yield "joulemark_run_score", (run.name, score.benchmark), score.score
+        if score.reference is not None:
+            yield "joulemark_run_reference_score", (run.name, score.benchmark), score.reference
+    yield from _relations(run)
+    for artifact in run.artifacts:
+        yield "joulemark_run_artifact", (run.name, artifact.artifact, artifact.kind, artifact.role), 1.0
+    idle = run.declared.get("idle_watts")
+    for device, watts in idle.items() if isinstance(idle, dict) else ():
+        yield "joulemark_run_idle_power_watts", (run.name, device), float(watts)
 
 
 def _device(view: DeviceView) -> Iterator[Sample]:
@@ -96,40 +97,12 @@ def _health(view: DeviceView) -> Iterator[Sample]:
     yield "joulemark_read_gap_seconds_total", (name,), view.gap_seconds
     if health.last_read_at is not None:
         yield "joulemark_last_read_timestamp_seconds", (name,), health.last_read_at
+    for reason, count in view.breaks.items():
+        yield "joulemark_read_breaks_total", (name, reason), float(count)
     if view.tick_seconds is not None:
         yield "joulemark_counter_tick_seconds", (name,), view.tick_seconds
     if view.disagreement_ratio is not None:
         yield "joulemark_estimator_disagreement_ratio", (name,), view.disagreement_ratio
-
-
-def _series(view: SeriesView) -> Iterator[Sample]:
-    for device, joules in view.joules.items():
-        yield "joulemark_energy_joules_total", (device, *view.key), joules
-    for device, joules in view.integral_joules.items():
-        yield "joulemark_power_integral_joules_total", (device, *view.key), joules
-    if not view.key.run:
-        return
-    if view.uncertainty_joules is not None:
-        yield "joulemark_energy_uncertainty_joules", view.key, view.uncertainty_joules
-    if view.seconds is not None:
-        yield "joulemark_stage_seconds_total", view.key, view.seconds
-    for kind, count in view.tokens.items():
-        yield "joulemark_stage_tokens_total", (*view.key, kind), float(count)
-
-
-def _run(run: RunView) -> Iterator[Sample]:
-    facts = (_text(run.declared.get(field)) for field in ("pipeline", "student", "teacher", "dataset"))
-    yield "joulemark_run_info", (run.name, *facts, run.origin), 1.0
-    for score in run.scores:
-        yield "joulemark_run_score", (run.name, score.benchmark), score.score
-        if score.reference is not None:
-            yield "joulemark_run_reference_score", (run.name, score.benchmark), score.reference
-    yield from _relations(run)
-    for artifact in run.artifacts:
-        yield "joulemark_run_artifact", (run.name, artifact.artifact, artifact.kind, artifact.role), 1.0
-    idle = run.declared.get("idle_watts")
-    for device, watts in idle.items() if isinstance(idle, dict) else ():
-        yield "joulemark_run_idle_power_watts", (run.name, device), float(watts)
 
 
 def _relations(run: RunView) -> Iterator[Sample]:
@@ -153,6 +126,16 @@ def _host(host: Host) -> Iterator[Sample]:
         yield "joulemark_electricity_price_per_kwh", (_text(factors.currency),), factors.price_per_kwh
     if host.gpus_present is not None:
         yield "joulemark_gpus_present", (), float(host.gpus_present)
+
+
+def _ledger(health: LedgerHealth) -> Iterator[Sample]:
+    yield "joulemark_ledger_up", (), float(health.up)
+    yield "joulemark_ledger_waiting_rows", (), float(health.waiting)
+    yield "joulemark_ledger_commit_failures_total", (), float(health.failures)
+    yield "joulemark_ledger_commit_seconds", (), health.commit_seconds
+    yield "joulemark_ledger_set_aside_total", (), float(health.set_aside)
+    if health.copied_at is not None:
+        yield "joulemark_ledger_copy_timestamp_seconds", (), health.copied_at
 
 
 def _references(runs: tuple[RunView, ...]) -> Iterator[Sample]:

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from .agreement import Agreement
 from .attribution import Settlement
+from .bookings import UNCLAIMED
 from .clock import Clock
 from .errors import ReadFailed
-from .ledger import UNCLAIMED, Ledger
+from .ledger import Ledger
 from .reader import Found, InlineReader, Look, Reader, ThreadedReader
 from .schedule import next_reading
 from .snapshot import DeviceHealth, DeviceView
@@ -48,7 +49,8 @@ class Fleet:
         self._sources: list[Source] = []
         self._read_by: dict[str, Source] = {}
         self.devices: list[Device] = []
-        self._health: dict[str, DeviceHealth] = {}
+        # In the ledger's state, as what is counted goes on through restarts.
+        self._health = ledger.state.health
         self._vitals: dict[str, Vitals | None] = {}
         self._agreement: dict[str, Agreement] = {}
 
@@ -149,9 +151,10 @@ class Fleet:
     def _attach(self, device: Device, source: Source) -> None:
         self._read_by[device.key] = source
         self.devices.append(device)
-        self._health[device.key] = DeviceHealth()
+        known = self._health.get(device.key, DeviceHealth())
+        self._health[device.key] = DeviceHealth(reads=known.reads, errors=known.errors)
         self._agreement[device.key] = Agreement()
-        self._ledger.attach(device)
+        self._ledger.attach(device, self._clock.steady(), self._clock.wall())
 
     def _describe_anew(self, device: Device) -> None:
         """A device came back another way than it was, for example under another driver."""
@@ -163,7 +166,7 @@ class Fleet:
         self._sources.remove(source)
         for device in source.devices:
             self.devices.remove(device)
-            del self._read_by[device.key], self._health[device.key]
+            del self._read_by[device.key]
             self._ledger.detach(device)
 
     def _accept(self, found: Found) -> None:
@@ -172,8 +175,8 @@ class Fleet:
         if isinstance(outcome, Reading) and found.seconds > HUNG_SECONDS:
             outcome = ReadFailed("call_hung", f"a call took {found.seconds:.1f} s")
         with self._lock:
-            health = self._health.get(device.key)
-            if health is None:
+            health = self._health[device.key]
+            if device.key not in self._read_by:
                 return
             if isinstance(outcome, ReadFailed):
                 self._fail(device, health, outcome)
@@ -204,8 +207,8 @@ class Fleet:
         """A call that does not return is a failed reading for as long as it does not."""
         for key, seconds in self._reader.hung(HUNG_SECONDS).items():
             with self._lock:
-                health = self._health.get(key)
-                if health is not None:
+                if key in self._read_by:
+                    health = self._health[key]
                     device = self._ledger.state.accounts[key].device
                     self._fail(device, health, ReadFailed("call_hung", f"a call has not returned for {seconds:.1f} s"))
 
@@ -229,4 +232,5 @@ class Fleet:
             holders=holders,
             health=health,
             vitals=self._vitals.get(device.key) if health.up else None,
+            breaks=dict(self._ledger.state.breaks.get(device.key, {})),
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from .accounting import joules_per_token
 from .attribution import DeviceAccount
+from .rows import totals_from
 from .snapshot import Artifact, Score
-from .store import totals_from
 from .windows import Totals, Window
 
 Record = dict[str, object]
@@ -49,15 +50,12 @@ def window_summary(window: Window, accounts: Mapping[str, DeviceAccount]) -> Rec
 
 def list_runs(db: sqlite3.Connection, limit: int = 1000) -> list[Record]:
     """The newest runs, each with its declaration and its energy in joules."""
-    rows = db.execute("SELECT * FROM run ORDER BY last_active_at DESC LIMIT ?", (limit,)).fetchall()
-    records = []
-    for row in rows:
-        record = run_record(db, row["run"])
-        assert record is not None
-        for detail in ("stages", "scores", "artifacts"):
-            del record[detail]
-        records.append(record)
-    return records
+    newest = "SELECT run FROM run ORDER BY last_active_at DESC LIMIT ?"
+    totals: dict[str, list[Totals]] = defaultdict(list)
+    for row in db.execute(f"SELECT run, totals FROM series WHERE run IN ({newest})", (limit,)):  # noqa: S608
+        totals[row["run"]].append(totals_from(row["totals"]))
+    rows = db.execute("SELECT * FROM run ORDER BY last_active_at DESC LIMIT ?", (limit,))
+    return [{**_declaration(row), **_sums(totals[row["run"]])} for row in rows]
 
 
 def run_record(db: sqlite3.Connection, name: str) -> Record | None:
@@ -65,26 +63,41 @@ def run_record(db: sqlite3.Connection, name: str) -> Record | None:
     row = db.execute("SELECT * FROM run WHERE run = ?", (name,)).fetchone()
     if row is None:
         return None
-    declared = json.loads(row["declared"])
-    stages = _stages(db, name)
     scores, artifacts = scores_and_artifacts(db, name)
+    series = db.execute("SELECT totals FROM series WHERE run = ?", (name,))
     return {
-        "run": name,
+        **_declaration(row),
+        **_sums([totals_from(x["totals"]) for x in series]),
+        "stages": _stages(db, name),
+        "scores": [score._asdict() for score in scores],
+        "artifacts": [artifact._asdict() for artifact in artifacts],
+    }
+
+
+def _declaration(row: sqlite3.Row) -> Record:
+    declared = json.loads(row["declared"])
+    return {
+        "run": row["run"],
         **{field: declared.get(field) for field in _DECLARED},
         "labels": declared.get("labels") or {},
         "origin": row["origin"],
         "created_at": row["created_at"],
         "last_active_at": row["last_active_at"],
-        "joules": sum(_float(stage["joules"]) for stage in stages),
-        "uncertainty_joules": _sum_if_whole([stage["uncertainty_joules"] for stage in stages]),
-        "seconds": _sum_if_whole([stage["seconds"] for stage in stages]),
-        "stages": stages,
-        "scores": [
-            {"benchmark": benchmark, "score": score, "reference": reference, "n": n}
-            for benchmark, score, reference, n in scores
-        ],
-        "artifacts": [{"artifact": artifact, "kind": kind, "role": role} for artifact, kind, role in artifacts],
     }
+
+
+def _sums(stages: Sequence[Totals]) -> Record:
+    return {
+        "joules": sum(sum(totals.joules.values()) for totals in stages),
+        "uncertainty_joules": _sum_if_whole([totals.known_bound_joules for totals in stages]),
+        "seconds": _sum_if_whole([totals.known_seconds for totals in stages]),
+    }
+
+
+def _sum_if_whole(values: Sequence[float | None]) -> float | None:
+    """The sum; None where a part is not known, as part of a run must not pass for all of it."""
+    known = [value for value in values if value is not None]
+    return sum(known, 0.0) if len(known) == len(values) else None
 
 
 def scores_and_artifacts(db: sqlite3.Connection, name: str) -> tuple[tuple[Score, ...], tuple[Artifact, ...]]:
@@ -156,13 +169,3 @@ def _rates(totals: Totals, joules: float) -> Record:
         "tokens": dict(totals.tokens),
         "joules_per_token": joules_per_token(joules, totals.tokens),
     }
-
-
-def _sum_if_whole(values: list[object]) -> float | None:
-    """The sum; None where a part is not known, as part of a run must not pass for all of it."""
-    return None if None in values else sum((_float(value) for value in values), 0.0)
-
-
-def _float(value: object) -> float:
-    assert isinstance(value, float)
-    return value

@@ -6,61 +6,63 @@ Nothing here reads hardware, waits or writes to disk: the meter brings readings 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from . import windows as w
 from .attribution import DeviceAccount, Settlement
-from .errors import DeviceHeld, InvalidField, UnknownName
+from .bookings import UNCLAIMED, Bookings
+from .changes import Changes
+from .errors import DeviceHeld, InvalidField, LimitReached, UnknownName
+from .idempotency import Answers
+from .kept_runs import KeptRuns, Recall
 from .lanes import Lanes
-from .names import UNATTRIBUTED, check_run, check_token_kind
+from .names import check_token_kind
+from .restart import unread
 from .sources.base import Device, Reading
-from .state import Run, StageRequest, State
-from .windows import SeriesKey, Totals, Window
+from .stage_time import StageTime
+from .state import StageRequest, State
+from .windows import SeriesKey, Window
 
-UNCLAIMED = SeriesKey("", UNATTRIBUTED, "")
-# Runs that left memory still used their joules: without them a device's stages would not add up to it.
-RETIRED = SeriesKey("", "retired", "")
+# More windows than this at a time is no pipeline but a mistake, and would grow memory without bound.
+OPEN_WINDOWS = 512
 
 
 class Ledger:
     """All transitions and bookings, in the order in which they come; not thread-safe, the meter locks."""
 
-    def __init__(
-        self,
-        state: State,
-        *,
-        origin: str = "measured",
-        recall: Callable[[str], tuple[Run, dict[SeriesKey, Totals]] | None] = lambda _: None,
-    ) -> None:
+    def __init__(self, state: State, *, origin: str = "measured", recall: Recall = lambda _: None) -> None:
         self.state = state
-        self._recall = recall
-        self.dirty_windows: set[str] = set()
-        self.dirty_series: set[SeriesKey] = set()
-        self.dirty_runs: set[str] = set()
-        self._origin = origin
+        self.changes = Changes(state)
+        self.answers = Answers(state, self.changes)
+        self.runs = KeptRuns(state, self.changes, recall, origin)
         self._lanes = Lanes()
-        self._counted_until: dict[SeriesKey, float] = {}
+        self._bookings = Bookings(state, self.changes)
+        self._time = StageTime(self.changes)
 
     # -- devices and readings ------------------------------------------------------------------------------
 
-    def attach(self, device: Device) -> DeviceAccount:
+    def attach(self, device: Device, steady: float, wall: float) -> DeviceAccount:
         """Make a device known, or go on with its account when its hardware counter can be read on."""
         known = self.state.accounts.get(device.key)
         account = DeviceAccount(device)
         if known is not None:
             account = known.gone_on_with(device)
+            gap = unread(known, device, self.state, steady, wall)
+            if gap is not None:
+                self._bookings.book_gap(account, known.holders, gap)
         self.state.accounts[device.key] = account
         everywhere = [x for x in self._open_windows() if known is None and set(self._lanes) <= set(x.devices)]
         for window in everywhere if list(self._lanes) else []:
             # Who holds every device there is holds one that comes later too.
             window.devices.append(device.key)
-            self._touch(window)
+            self.changes.of_window(window)
         self._lanes.open(device.key)
-        self._series(UNCLAIMED).joules.setdefault(device.key, 0.0)
+        self._bookings.series(UNCLAIMED).joules.setdefault(device.key, 0.0)
         for window in sorted(self._open_windows(), key=self._depth):
             if device.key in window.devices:
                 self._lanes.push(device.key, window.key.run, window.id)
-        self.dirty_series.add(UNCLAIMED)
+        self.changes.devices.add(device.key)
+        self.changes.of_series(UNCLAIMED)
         return account
 
     def detach(self, device: Device) -> None:
@@ -81,7 +83,7 @@ class Ledger:
                 seen = [self.state.accounts[d].steady for d in window.devices if d in self.state.accounts]
                 last = max((x for x in seen if x is not None), default=steady)
                 self._close(window, w.EXPIRED, wall - max(0.0, steady - last), last)
-                self.state.windows_expired += 1
+                self.state.counts.windows_expired += 1
         self._hand_over(list(self._lanes), steady)
 
     def apply(self, device: Device, reading: Reading, wall: float) -> Settlement:
@@ -89,10 +91,10 @@ class Ledger:
         self.expire(reading.end, wall)
         account = self.state.accounts[device.key]
         settlement = account.apply(reading)
-        self._book_all(account, settlement)
+        self.state.seen_at[device.key] = wall
+        self._bookings.book_all(account, settlement)
         if reading.watts is not None:
-            for holder in account.holders:
-                self._note_peak(holder)
+            self._bookings.note_peak(account.holders)
         return settlement
 
     def fail(self, device: Device, steady: float, wall: float) -> Settlement:
@@ -100,7 +102,7 @@ class Ledger:
         self.expire(steady, wall)
         account = self.state.accounts[device.key]
         settlement = account.fail(steady)
-        self._book_all(account, settlement)
+        self._bookings.book_all(account, settlement)
         return settlement
 
     def expire(self, steady: float, wall: float) -> list[Window]:
@@ -112,7 +114,7 @@ class Ledger:
                 continue
             until = window.lease_until or steady
             self._close(window, w.EXPIRED, wall - (steady - until), until)
-            self.state.windows_expired += 1
+            self.state.counts.windows_expired += 1
         return late
 
     # -- transitions ---------------------------------------------------------------------------------------
@@ -127,7 +129,8 @@ class Ledger:
             # A nested stage works where the stage around it does.
             devices = list(self.state.windows[parent].devices)
         self._refuse_if_held(key.run, devices, request.share)
-        run = self.run(key.run, wall)
+        self._refuse_if_full(key)
+        run = self.runs.run(key.run, wall)
         if any(self.state.accounts[device].device.modelled for device in devices):
             run.origin = "modelled"
         ended = [] if parent else self._replace(key.run, devices, steady, wall)
@@ -137,13 +140,13 @@ class Ledger:
         )  # fmt: skip
         window.renew(steady)
         self.state.windows[window.id] = window
-        series = self._series(key)
+        series = self._bookings.series(key)
         for device in devices:
             series.joules.setdefault(device, 0.0)
             window.totals.joules.setdefault(device, 0.0)
             self._lanes.push(device, key.run, window.id)
         self._hand_over(devices, steady)
-        self._touch(window)
+        self.changes.of_window(window)
         return window, ended
 
     def heartbeat(self, window_id: str, tokens: Mapping[str, int], steady: float, wall: float) -> Window:
@@ -156,16 +159,16 @@ class Ledger:
                 )
         window = self._window(window_id)
         # First, as it may bring the run's totals back from disk.
-        self.run(window.key.run, wall)
-        series = self._series(window.key)
+        self.runs.run(window.key.run, wall)
+        series = self._bookings.series(window.key)
         for kind, count in tokens.items():
             added = max(0, count - window.totals.tokens.get(kind, 0))
             window.totals.tokens[kind] = window.totals.tokens.get(kind, 0) + added
             series.tokens[kind] = series.tokens.get(kind, 0) + added
         if window.is_open:
             window.renew(steady)
-        self._run_seconds(window, steady)
-        self._touch(window)
+        self._time.count_of(window.key, self._open_windows(), steady)
+        self.changes.of_window(window)
         return window
 
     def end(self, window_id: str, tokens: Mapping[str, int], steady: float, wall: float) -> Window:
@@ -175,40 +178,19 @@ class Ledger:
             self._close(window, w.ENDED, wall, steady)
         return window
 
-    def run(self, name: str, wall: float) -> Run:
-        """The run of this name, made when it is new, marked as active now."""
-        run = self.state.runs.get(name)
-        if run is None:
-            # A run that left memory goes on from its totals on disk: no counter may start again at 0.
-            known = self._recall(check_run(name))
-            run, series = known or (Run(name, wall, wall, self._origin), {})
-            self.state.runs[name] = run
-            self.state.series.update(series)
-            for totals in series.values():
-                self.state.retire(totals, sign=-1)
-        run.last_active_at = max(run.last_active_at, wall)
-        self.dirty_runs.add(name)
-        return run
-
     def active(self) -> list[Window]:
         """The windows that are open, oldest first."""
         return sorted(self._open_windows(), key=lambda window: window.started_at)
 
     def count_seconds(self, steady: float) -> None:
         """Bring the seconds of every running window up to date."""
-        for window in self._open_windows():
-            self._run_seconds(window, steady)
+        self._time.count(self._open_windows(), steady)
 
-    def forget_runs(self, keep: int) -> None:
-        """Drop all but the newest runs from memory; the store keeps them."""
-        held = {window.key.run for window in self.state.windows.values()}
-        by_age = sorted(self.state.runs.values(), key=lambda run: run.last_active_at, reverse=True)
-        for run in by_age[keep:]:
-            if run.name not in held and run.name not in self.dirty_runs:
-                del self.state.runs[run.name]
-                for key in [key for key in self.state.series if key.run == run.name]:
-                    self.state.retire(self.state.series.pop(key))
-                    self._counted_until.pop(key, None)
+    def forget_settled(self) -> None:
+        """Drop ended windows to which nothing can be booked any more; all changes must have been taken away."""
+        referenced = {x for a in self.state.accounts.values() for x in self.state.windows if a.references(x)}
+        for window in [x for x in self.state.windows.values() if not x.is_open and x.id not in referenced]:
+            del self.state.windows[window.id]
 
     # -- inside --------------------------------------------------------------------------------------------
 
@@ -237,6 +219,15 @@ class Ledger:
                         remedy='end that window, name other devices, or set "share": true in both',
                     )
 
+    def _refuse_if_full(self, key: SeriesKey) -> None:
+        if len(self._open_windows()) >= OPEN_WINDOWS:
+            raise LimitReached(
+                f"{OPEN_WINDOWS} windows are open",
+                field="stage",
+                remedy="end some, or give them a lease: ttl_seconds",
+            )
+        self.runs.refuse_stage(key)
+
     def _replace(self, run: str, devices: list[str], steady: float, wall: float) -> list[Window]:
         """Take the devices from this run's windows; those left with none are ended and returned."""
         ended = []
@@ -247,16 +238,16 @@ class Ledger:
             if left:
                 self._release(window, devices, steady)
                 window.devices = left
-                self._touch(window)
+                self.changes.of_window(window)
             else:
                 self._close(window, w.REPLACED, wall, steady)
                 ended.append(window)
         return ended
 
     def _close(self, window: Window, state: str, wall: float, steady: float) -> None:
-        self._run_seconds(window, steady)
+        self._time.count_of(window.key, self._open_windows(), steady)
         window.state, window.ended_at, window.running_since = state, wall, None
-        self._touch(window)
+        self.changes.of_window(window)
         for child in [x for x in self._open_windows() if x.parent == window.id]:
             self._close(child, state, wall, steady)
         self._release(window, window.devices, steady)
@@ -270,60 +261,21 @@ class Ledger:
         for device in devices:
             if device in self._lanes:
                 self.state.accounts[device].change_holders(self._holders(device), steady)
+                self.changes.devices.add(device)
         running = {holder for device in self._lanes for holder in self._holders(device)}
         for window in self._open_windows():
-            if window.id in running:
-                window.state = w.ACTIVE
-                window.running_since = steady if window.running_since is None else window.running_since
-            else:
-                self._run_seconds(window, steady)
+            if window.id in running and window.running_since is None:
+                window.state, window.running_since = w.ACTIVE, steady
+                self.changes.windows.add(window.id)
+            elif window.id not in running and window.state != w.SUSPENDED:
+                self._time.count_of(window.key, self._open_windows(), steady)
                 window.state, window.running_since = w.SUSPENDED, None
-            self.dirty_windows.add(window.id)
+                self.changes.windows.add(window.id)
 
     def _holders(self, device: str) -> tuple[str, ...]:
         holders = self._lanes.holders(device)
         for holder in holders if len(holders) > 1 else ():
-            self.state.windows[holder].shared = True
+            if not self.state.windows[holder].shared:
+                self.state.windows[holder].shared = True
+                self.changes.windows.add(holder)
         return holders
-
-    def _book_all(self, account: DeviceAccount, settlement: Settlement) -> None:
-        for booking in settlement.bookings:
-            window = self.state.windows.get(booking.holder) if booking.holder else None
-            key = window.key if window else UNCLAIMED
-            self._series(key).book(account.device.key, booking, sensor=account.sensor)
-            self.dirty_series.add(key)
-            if window:
-                window.totals.book(account.device.key, booking, sensor=account.sensor)
-                self.dirty_windows.add(window.id)
-        if settlement.bookings:
-            self._forget_settled()
-
-    def _note_peak(self, holder: str) -> None:
-        window = self.state.windows[holder]
-        watts = sum(self.state.accounts[device].watts or 0.0 for device in window.devices)
-        for totals in (window.totals, self._series(window.key)):
-            totals.peak_watts = max(totals.peak_watts, watts)
-
-    def _run_seconds(self, window: Window, steady: float) -> None:
-        """Count a window's seconds; two windows of one stage at a time are one stretch of the stage's time."""
-        side_by_side = [x for x in self._open_windows() if x.key == window.key and x.running_since is not None]
-        for one in sorted(side_by_side, key=lambda x: x.running_since or 0.0):
-            since = max(one.running_since or 0.0, self._counted_until.get(one.key, float("-inf")))
-            if one.run_for(steady):
-                self._series(one.key).seconds += max(0.0, steady - since)
-                self._counted_until[one.key] = max(since, steady)
-                self._touch(one)
-
-    def _series(self, key: SeriesKey) -> Totals:
-        return self.state.series.setdefault(key, Totals())
-
-    def _touch(self, window: Window) -> None:
-        self.dirty_windows.add(window.id)
-        self.dirty_series.add(window.key)
-
-    def _forget_settled(self) -> None:
-        """Drop ended windows to which nothing can be booked any more and which are on disk."""
-        for window in [x for x in self.state.windows.values() if not x.is_open]:
-            booked = any(account.references(window.id) for account in self.state.accounts.values())
-            if not booked and window.id not in self.dirty_windows:
-                del self.state.windows[window.id]

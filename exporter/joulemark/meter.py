@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,13 +14,18 @@ from .clock import Clock
 from .errors import InvalidField, UnknownName
 from .factors import Factors
 from .fleet import HUNG_SECONDS, PATIENCE_SECONDS, Fleet
-from .ledger import RETIRED, Ledger
-from .names import check_benchmark, check_run
-from .snapshot import DeviceView, Host, OpenStage, RunView, SeriesView, Snapshot
+from .good_copy import connect
+from .history import Record
+from .ledger import Ledger
+from .ledger_file import Connect
+from .snapshot import Artifact, DeviceView, Host, Score, Snapshot
 from .sources.base import Source
 from .state import StageRequest
 from .store import Store
-from .windows import SeriesKey, Totals, Window
+from .views import Views
+from .windows import Window
+
+log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -41,23 +47,27 @@ class Meter:
         threads: bool = False,
         factors: Factors = Factors(),  # noqa: B008  frozen
         gpus_present: int | None = None,
+        connect: Connect = connect,
     ) -> None:
         self._clock = clock
         self._keep_runs = keep_runs
-        self._store = Store(state_dir)
-        self._host = Host(self._store.ledger_id, factors, gpus_present)
+        self._store = Store(state_dir, connect)
         modelled = any(device.modelled for source in sources for device in source.devices)
         state = self._store.load(keep_runs, clock.boot())
         self.ledger = Ledger(state, origin="modelled" if modelled else "measured", recall=self._store.recall)
+        # What was found may have been put right while it was loaded: all of it is saved once.
+        self.ledger.changes.everything()
         self._lock = threading.RLock()
         self.fleet = Fleet(self.ledger, self._lock, clock, threads=threads)
         self._transition_made = threading.Event()
-        self._commit_seconds = 0.0
+        self._host = Host(state.ledger_id, factors, gpus_present)
+        self._views = Views(self.ledger, self.fleet, self._host)
         for source in sources:
             self.fleet.take(source)
         self.ledger.resume(clock.steady(), clock.wall())
         self.sample(patience=HUNG_SECONDS)
         self.commit()
+        self._look(lambda: None)
 
     # -- readings ------------------------------------------------------------------------------------------
 
@@ -98,99 +108,101 @@ class Meter:
         self._transition_made.set()
 
     def commit(self) -> None:
-        """Make all that is booked durable."""
+        """Have all that is booked written, without waiting for the disk; let go what memory need not hold."""
         with self._lock:
-            began = time.perf_counter()
-            steady = self._clock.steady()
-            self.ledger.count_seconds(steady)
-            self.fleet.note_agreement(steady)
-            self._store.save(self.ledger, self._clock.boot())
-            self._commit_seconds = time.perf_counter() - began
-            self.ledger.forget_runs(self._keep_runs)
+            self.fleet.note_agreement(self._clock.steady())
+            self._save()
+            self.ledger.forget_settled()
+            self.ledger.runs.forget(self._keep_runs)
+
+    def keep_copy(self) -> int:
+        """Renew the good copy of the ledger; returns its bytes, raises sqlite3.Error or OSError where it cannot be."""
+        return self._store.keep_copy()
 
     def close(self) -> None:
         """Read and commit a last time and release everything; open windows stay open for the next start."""
         self.sample()
-        with self._lock:
-            self.commit()
-            self._store.close()
+        self._look(lambda: None)
+        if not self._store.close():
+            log.error("ledger=%s could not be written: what it lacks is lost with this process", self._store.path)
         self.fleet.close()
 
     # -- transitions ---------------------------------------------------------------------------------------
 
-    def begin(self, request: StageRequest) -> tuple[dict[str, object], list[dict[str, object]]]:
-        """Open a window: one reading ends the old one and begins the new one. Returns both summaries."""
-        window, ended = self._transition(lambda now, wall: self.ledger.begin(request, now, wall))
-        return self.summary(window), [self.summary(x) for x in ended]
+    def begin(self, request: StageRequest, key: str = "") -> tuple[Record, list[Record]]:
+        """Open a window: one reading ends the old one and begins the new one. Returns both summaries.
 
-    def heartbeat(self, window_id: str, tokens: Mapping[str, int]) -> dict[str, object]:
+        Asked again with the same idempotency key it returns the same windows and changes nothing.
+        """
+        return self._transition(lambda now, wall: self._begin(request, key, now, wall))
+
+    def heartbeat(self, window_id: str, tokens: Mapping[str, int]) -> Record:
         """Renew a lease and take cumulative token counts."""
-        with self._lock:
-            window = self._find(window_id)
-            window = self.ledger.heartbeat(window.id, tokens, self._clock.steady(), self._clock.wall())
-            self.commit()
-            return self.summary(window)
 
-    def end(self, window_id: str, tokens: Mapping[str, int]) -> dict[str, object]:
+        def renew() -> Record:
+            self._find(window_id)
+            return self.summary(self.ledger.heartbeat(window_id, tokens, self._clock.steady(), self._clock.wall()))
+
+        return self._durably(renew)
+
+    def end(self, window_id: str, tokens: Mapping[str, int]) -> Record:
         """End a window; a repeated end answers the same and adds nothing but tokens not counted yet."""
-        with self._lock:
-            ended = self._transition(lambda now, wall: self.ledger.end(self._find(window_id).id, tokens, now, wall))
-            return self.summary(ended)
 
-    def active(self) -> list[dict[str, object]]:
+        def end(now: float, wall: float) -> Record:
+            self._find(window_id)
+            return self.summary(self.ledger.end(window_id, tokens, now, wall))
+
+        return self._transition(end)
+
+    def active(self) -> list[Record]:
         """Summaries of the open windows, after a fresh reading."""
         self.sample()
-        with self._lock:
-            self.ledger.count_seconds(self._clock.steady())
-            return [self.summary(window) for window in self.ledger.active()]
+        return self._look(lambda: [self.summary(window) for window in self.ledger.active()])
 
-    def windows(self, limit: int, run: str | None = None) -> list[dict[str, object]]:
+    def windows(self, limit: int, run: str | None = None) -> list[Record]:
         """Summaries of the windows that began last, newest first, after a fresh reading."""
         self.sample()
+        self._look(lambda: None)
+        found = self._store.windows(limit, run)
         with self._lock:
-            self.commit()
-            open_ones = self.ledger.state.windows
-            return [self.summary(open_ones.get(x.id, x)) for x in self._store.windows(limit, run)]
+            in_memory = self.ledger.state.windows
+            return [self.summary(in_memory.get(window.id, window)) for window in found]
 
     # -- runs ----------------------------------------------------------------------------------------------
 
     def declare(self, name: str, fields: Mapping[str, object]) -> None:
         """Say what a run is; fields given again replace the earlier ones."""
-        with self._lock:
-            run = self.ledger.run(name, self._clock.wall())
-            run.declared.update(fields)
-            self.commit()
+        self._durably(lambda: self.ledger.runs.declare(name, fields, self._clock.wall()))
 
     def score(self, name: str, benchmark: str, score: float, reference: float | None, n: int | None) -> None:
         """Keep a run's benchmark score."""
-        check_benchmark(benchmark)
-        with self._lock:
-            self.ledger.run(check_run(name), self._clock.wall())
-            self._store.add_score(name, benchmark, score, reference, n)
-            self.commit()
+        found = Score(benchmark, score, reference, n)
+        self._durably(lambda: self.ledger.runs.score(name, found, self._clock.wall()))
 
     def artifact(self, name: str, artifact: str, kind: str, role: str) -> None:
         """Keep that a run produced or consumed an artifact."""
         if role not in ("produced", "consumed"):
             raise InvalidField(f"role {role!r} is not known", field="role", remedy="use produced or consumed")
-        with self._lock:
-            self.ledger.run(check_run(name), self._clock.wall())
-            self._store.add_artifact(name, artifact, kind, role)
-            self.commit()
+        found = Artifact(artifact, kind, role)
+        self._durably(lambda: self.ledger.runs.artifact(name, found, self._clock.wall()))
 
-    def runs(self) -> list[dict[str, object]]:
+    def prune(self, name: str) -> None:
+        """Forget a run for ever; its joules stay in the totals of its devices."""
+        self._durably(lambda: self.ledger.runs.prune(name))
+
+    def runs(self, limit: int = 1000) -> list[Record]:
         """The runs, newest first, without their stages."""
         self.sample()
-        with self._lock:
-            self.commit()
-            return history.list_runs(self._store.connection)
+        self._look(lambda: None)
+        with self._store.reading() as db:
+            return history.list_runs(db, limit)
 
-    def run_record(self, name: str) -> dict[str, object]:
+    def run_record(self, name: str) -> Record:
         """Full accounting of one run, after a fresh reading."""
         self.sample()
-        with self._lock:
-            self.commit()
-            record = history.run_record(self._store.connection, name)
+        self._look(lambda: None)
+        with self._store.reading() as db:
+            record = history.run_record(db, name)
         if record is None:
             raise UnknownName(f"no run {name!r}", field="run", remedy="GET /api/v1/runs lists the runs")
         return record
@@ -200,81 +212,80 @@ class Meter:
     def snapshot(self) -> Snapshot:
         """A fresh, committed, immutable picture: what a scrape saw can never be lost again."""
         self.fleet.sample(vitals=True)
+        snapshot = self._look(self._views.snapshot)
+        return replace(snapshot, ledger=self._store.health(self.ledger.state.counts.files_set_aside))
+
+    def saw(self, snapshot: Snapshot) -> None:
+        """A scrape has got this picture: runs whose final values are in it may leave."""
         with self._lock:
-            self.commit()
-            state = self.ledger.state
-            names = {key: account.device.name for key, account in state.accounts.items()}
-            # An account whose hardware is gone keeps its joules under its old name.
-            retired = Totals(joules={key: float(joules) for key, joules in state.retired.items()})
-            gone = [account for key, account in state.accounts.items() if key not in self.fleet]
-            return Snapshot(
-                devices=tuple(self.fleet.views()),
-                gone_joules=history.by_name({a.device.key: a.total_joules for a in gone}, names),
-                series=tuple(
-                    _series_view(key, totals, names)
-                    for key, totals in (*sorted(state.series.items()), (RETIRED, retired))
-                    if key != RETIRED or any(totals.joules.values())
-                ),
-                runs=tuple(
-                    RunView(
-                        run.name,
-                        run.origin,
-                        dict(run.declared),
-                        *history.scores_and_artifacts(self._store.connection, run.name),
-                    )
-                    for run in sorted(state.runs.values(), key=lambda run: run.name)
-                ),
-                windows_expired=state.windows_expired,
-                commit_seconds=self._commit_seconds,
-                open_stages=tuple(_open_stages(self.ledger.active())),
-                host=self._host,
-            )
+            self.ledger.runs.saw(snapshot.picture)
 
     def devices(self) -> list[DeviceView]:
         """The devices with their latest readings, after a fresh one."""
         self.sample()
-        with self._lock:
-            return list(self.fleet.views())
+        return self._look(lambda: list(self.fleet.views()))
 
-    def summary(self, window: Window) -> dict[str, object]:
+    def summary(self, window: Window) -> Record:
         """The summary of a window; joules that the counter has not confirmed yet are estimated and bounded."""
         return history.window_summary(window, self.ledger.state.accounts)
 
     # -- inside --------------------------------------------------------------------------------------------
 
+    def _begin(self, request: StageRequest, key: str, steady: float, wall: float) -> tuple[Record, list[Record]]:
+        known = self.ledger.answers.find(key, request) if key else None
+        if known is not None:
+            return self.summary(self._find(known.window)), [self.summary(self._find(x)) for x in known.ended]
+        window, ended = self.ledger.begin(request, steady, wall)
+        if key:
+            self.ledger.answers.keep(key, request, window, ended)
+        return self.summary(window), [self.summary(x) for x in ended]
+
     def _transition(self, change: Callable[[float, float], Result]) -> Result:
         """Make a change at this instant; the reading that it triggers is not waited for, nor a device that hangs."""
         if not self.fleet.threads:
             self.sample()
-        with self._lock:
+
+        def now() -> Result:
             result = change(self._clock.steady(), self._clock.wall())
             self._transition_made.set()
-            self.commit()
             return result
 
+        return self._durably(now)
+
+    def _look(self, look: Callable[[], Result]) -> Result:
+        """Look at the ledger as it is now, and answer when all that was seen is on disk."""
+
+        def now() -> Result:
+            self.ledger.count_seconds(self._clock.steady())
+            return look()
+
+        return self._durably(now)
+
+    def _durably(self, change: Callable[[], Result]) -> Result:
+        """Make a change and answer when it is on disk; the lock is not held while that lasts.
+
+        While the disk cannot be written it is answered all the same, and `joulemark_ledger_up` is 0.
+        """
+        with self._lock:
+            result = change()
+            number = self._store.save(self.ledger.changes)
+        self._wait_for(number)
+        return result
+
+    def _wait_for(self, number: int) -> None:
+        if not self._store.journal.wait(number) and self._store.journal.lost_all:
+            # The file had to be replaced meanwhile: all that is in memory goes into the new one.
+            with self._lock:
+                number = self._store.save(self.ledger.changes)
+            self._store.journal.wait(number)
+
+    def _save(self) -> None:
+        self.ledger.count_seconds(self._clock.steady())
+        self._store.save(self.ledger.changes)
+
     def _find(self, window_id: str) -> Window:
+        """A window, brought back from disk where it has left memory."""
         window = self.ledger.state.windows.get(window_id) or self._store.window(window_id)
         if window is None:
             raise UnknownName(f"no window {window_id!r}", field="id", remedy="GET /api/v1/stage lists the open windows")
-        self.ledger.state.windows.setdefault(window.id, window)
-        return self.ledger.state.windows[window.id]
-
-
-def _series_view(key: SeriesKey, totals: Totals, names: Mapping[str, str]) -> SeriesView:
-    return SeriesView(
-        key,
-        history.by_name(totals.joules, names),
-        history.by_name(totals.integral_joules, names),
-        totals.known_seconds,
-        totals.known_bound_joules,
-        dict(totals.tokens),
-    )
-
-
-def _open_stages(windows: Iterable[Window]) -> list[OpenStage]:
-    """Each stage with an open window once for those with a lease and once for those without: its oldest window."""
-    oldest: dict[tuple[SeriesKey, bool], float] = {}
-    for window in windows:
-        stage = (window.key, window.lease_seconds is not None)
-        oldest[stage] = min(window.started_at, oldest.get(stage, window.started_at))
-    return [OpenStage(key, at, leased) for (key, leased), at in sorted(oldest.items())]
+        return self.ledger.state.windows.setdefault(window.id, window)

@@ -166,8 +166,33 @@ TABLE = (
         "1 with the id of the exporter's ledger, which tells two jobs on one exporter from two exporters.",
         ("ledger",),
     ),
+    Metric(
+        "joulemark_read_breaks_total",
+        "counter",
+        "Times that a device's readings could not be joined to those before, by reason: reboot, driver_reload, "
+        "source_changed, counter_reset, absurd_delta or no_reading. Each is a gap, and no joule is made up for it.",
+        ("device", "reason"),
+    ),
     Metric("joulemark_windows_expired_total", "counter", "Windows closed because their lease ended."),
+    Metric(
+        "joulemark_runs_unseen_total",
+        "counter",
+        "Finished runs that left this page before any scrape had seen their final values.",
+    ),
+    Metric(
+        "joulemark_ledger_up",
+        "gauge",
+        "1 when the ledger is on disk; 0 while the disk is full, read-only or away: totals are then in memory only.",
+    ),
+    Metric("joulemark_ledger_waiting_rows", "gauge", "Rows of the ledger that wait for the disk."),
+    Metric("joulemark_ledger_commit_failures_total", "counter", "Commits of the ledger that failed."),
     Metric("joulemark_ledger_commit_seconds", "gauge", "Duration of the latest ledger commit in seconds."),
+    Metric(
+        "joulemark_ledger_set_aside_total",
+        "counter",
+        "Ledger files that were damaged and set aside; totals went on from the last good copy.",
+    ),
+    Metric("joulemark_ledger_copy_timestamp_seconds", "gauge", "Unix time of the last good copy of the ledger file."),
     Metric("joulemark_build_info", "gauge", "The version that runs.", ("version",)),
 )
 

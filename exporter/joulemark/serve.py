@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 from .api import create_app
 from .clock import SystemClock
+from .copier import Copier
 from .gpus import gpus_present
 from .meter import Meter
 from .sampler import Recovery, Sampler
@@ -43,6 +44,7 @@ def serve(settings: Settings) -> None:
             factors=settings.factors, gpus_present=gpus_present(),
         )  # fmt: skip
         sampler = Sampler(meter, clock, settings.sample_interval)
+        copier = Copier(meter)
         recovery = Recovery(meter, lambda: late_sources(settings, clock, meter.sources))
         try:
             _log_devices(meter)
@@ -51,8 +53,10 @@ def serve(settings: Settings) -> None:
             log.info("state_dir=%s", settings.state_dir)
             sampler.start()
             recovery.start()
+            copier.start()
             serve_http(create_app(meter, _links(settings)), listeners, protection, settings.allowed_hosts)
         finally:
+            copier.stop()
             recovery.stop()
             if sampler.is_alive():
                 sampler.stop()

@@ -13,7 +13,7 @@ from .windows import SeriesKey
 
 @dataclass(frozen=True)
 class DeviceHealth:
-    """How reading a device goes; counts since the exporter's start."""
+    """How reading a device goes; the counts go on through restarts."""
 
     up: bool = False
     reads: int = 0
@@ -40,6 +40,8 @@ class DeviceView:
     holders: tuple[SeriesKey, ...]
     health: DeviceHealth
     vitals: Vitals | None = None
+    # By reason: how often its readings could not be joined to those before.
+    breaks: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,31 @@ class Host:
 
 
 @dataclass(frozen=True)
+class LedgerHealth:
+    """How the ledger on disk does: `up` when all is on it, `waiting` the rows that are not.
+
+    `copied_at` is the Unix time of the last good copy, None before the first.
+    """
+
+    up: bool = True
+    waiting: int = 0
+    failures: int = 0
+    set_aside: int = 0
+    commit_seconds: float = 0.0
+    copied_at: float | None = None
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """All of it; `gone_joules` are totals by name of devices that are no longer there."""
+    """All of it; `gone_joules` are totals by name of devices that are no longer there, `picture` its number."""
 
     devices: tuple[DeviceView, ...]
     gone_joules: Mapping[str, float]
     series: tuple[SeriesView, ...]
     runs: tuple[RunView, ...]
     windows_expired: int
-    commit_seconds: float
+    runs_unseen: int
+    picture: int
     open_stages: tuple[OpenStage, ...] = ()
     host: Host = Host()
+    ledger: LedgerHealth = LedgerHealth()

@@ -7,8 +7,8 @@ from pathlib import Path
 from joulemark.history import list_runs, run_record
 from joulemark.imports import book
 from joulemark.imports.paper import paper_runs
+from joulemark.ledger_file import open_for_reading
 from joulemark.run_record import RunRecord
-from joulemark.store import open_for_reading
 
 TRAINED_TOKENS = 30.0e6
 # run -> kWh, joules per token, Q.

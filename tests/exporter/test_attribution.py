@@ -46,7 +46,7 @@ class Bench:
         self.offset = 0.0
         self.lost: set[str] = set()
         for device in self.source.devices:
-            self.ledger.attach(device)
+            self.ledger.attach(device, self.clock.steady(), self.clock.wall())
         self.read()
 
     def read(self) -> None:

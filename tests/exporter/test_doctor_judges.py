@@ -220,10 +220,10 @@ def answering(answer: Callable[[str, str], str]) -> Iterator[str]:
     """A server on loopback that answers every call with what `answer` makes of its path and its form."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  the name is http.server's
+        def do_GET(self) -> None:
             self._say("")
 
-        def do_POST(self) -> None:  # noqa: N802  the name is http.server's
+        def do_POST(self) -> None:
             self._say(self.rfile.read(int(self.headers["Content-Length"])).decode())
 
         def _say(self, form: str) -> None:

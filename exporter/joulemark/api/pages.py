@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 from html import escape
 from importlib.resources import files
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+from starlette.background import BackgroundTask
+from starlette.datastructures import Headers
 
-from ..exposition import registry_of
 from ..meter import Meter
+from ..page import Page
 from .problems import Refused
 from .threads import SCRAPES, in_threads
 
+# A page on loopback is not worth compressing well.
+_GZIP_LEVEL = 1
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _STATIC = ("style.css", "figures.js", "landing.js", "docs.js", "icon.svg")
 
@@ -20,15 +25,14 @@ _STATIC = ("style.css", "figures.js", "landing.js", "docs.js", "icon.svg")
 def router(meter: Meter, release: str, links: dict[str, str]) -> APIRouter:
     """The pages over this meter; `links` maps the names of other services to where browsers find them."""
     pages = APIRouter(include_in_schema=False)
-    registry = registry_of(meter.snapshot, release)
+    page = Page(release)
     landing = _page("index.html").replace("<!--links-->", _links(links))
     static = {name: _page(name) for name in _STATIC}
 
     @pages.get("/metrics")
     @in_threads(SCRAPES)
     def metrics(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"Content-Type": content_type})
+        return _scrape(meter, page, request.headers)
 
     @pages.get("/")
     async def overview() -> Response:
@@ -46,6 +50,17 @@ def router(meter: Meter, release: str, links: dict[str, str]) -> APIRouter:
 
     _probes(pages)
     return pages
+
+
+def _scrape(meter: Meter, page: Page, asked: Headers) -> Response:
+    _, content_type = choose_encoder(asked.get("accept", ""))
+    snapshot = meter.snapshot()
+    body = page.text(snapshot, openmetrics=content_type.startswith("application/openmetrics-text"))
+    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+    if gzip_accepted(asked.get("accept-encoding", "")):
+        body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, headers=headers, background=BackgroundTask(meter.saw, snapshot))
 
 
 def _probes(pages: APIRouter) -> None:

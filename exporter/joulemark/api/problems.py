@@ -22,7 +22,7 @@ _TEXTS = {
     403: "May not do this",
     404: "Not found",
     408: "The body did not come in time",
-    409: "Device held by another run",
+    409: "Held by another run, or more than is kept",
     413: "Body too large",
     422: "Invalid field",
     429: "Too many requests",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from .. import names
 from ..meter import Meter
@@ -22,11 +22,11 @@ def router(meter: Meter) -> APIRouter:
     """The calls over this meter."""
     calls = APIRouter(prefix="/runs", tags=["runs"])
 
-    @calls.get("", response_model=list[RunSummary], responses=refusals(*READ))
+    @calls.get("", response_model=list[RunSummary], responses=refusals(*READ, 422))
     @in_threads(READS)
-    def runs() -> list[dict[str, object]]:
-        """The runs, newest first, at most 1000."""
-        return meter.runs()
+    def runs(limit: Annotated[int, Query(ge=1, le=100_000)] = 1000) -> list[dict[str, object]]:
+        """The runs, newest first."""
+        return meter.runs(limit)
 
     @calls.get("/{run}", response_model=RunRecord, responses=refusals(*READ, 404))
     @in_threads(READS)
@@ -39,7 +39,7 @@ def router(meter: Meter) -> APIRouter:
 
 
 def _writes(calls: APIRouter, meter: Meter) -> None:
-    answer: dict[str, Any] = {"response_model": RunRecord, "responses": refusals(*WRITE)}
+    answer: dict[str, Any] = {"response_model": RunRecord, "responses": refusals(*WRITE, 409)}
 
     @calls.put("/{run}", openapi_extra=schema_of(RunBody), **answer)
     def declare(run: RunName, body: Annotated[RunBody, Depends(body_of(RunBody))]) -> dict[str, object]:
@@ -58,3 +58,12 @@ def _writes(calls: APIRouter, meter: Meter) -> None:
         """Keep that the run produced or consumed a teacher artifact; said twice, it is kept once."""
         meter.artifact(run, body.artifact, body.kind, body.role)
         return meter.run_record(run)
+
+    @calls.delete("/{run}", status_code=204, responses=refusals(*WRITE, 404, 409))
+    def prune(run: RunName) -> Response:
+        """Forget a run for ever. Its joules stay in the totals of its devices, so that no counter goes down.
+
+        A run with an open window is refused: end it first.
+        """
+        meter.prune(run)
+        return Response(status_code=204)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Header, Path, Query
 
 from ..meter import Meter
 from ..state import StageRequest
@@ -14,6 +14,17 @@ from .problems import READ, WRITE, refusals
 from .requests import StageBody, TokensBody
 from .threads import READS, in_threads
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[!-~]+$",
+        description="a name of this one transition, made up by the caller, for example a UUID: sent again with the "
+        "same key, the transition is answered with the same windows and changes nothing; the latest 4096 keys are kept",
+    ),
+]
 WindowId = Annotated[str, Path(description="as PUT /stage answered it", examples=["0f3b6d1c2a4e5f60"])]
 
 
@@ -22,13 +33,16 @@ def router(meter: Meter) -> APIRouter:
     calls = APIRouter(tags=["stages"])
 
     @calls.put("/stage", openapi_extra=schema_of(StageBody), response_model=Switched, responses=refusals(*WRITE, 409))
-    def switch(body: Annotated[StageBody, Depends(body_of(StageBody))]) -> dict[str, Any]:
+    def switch(
+        body: Annotated[StageBody, Depends(body_of(StageBody))], idempotency_key: IdempotencyKey = None
+    ) -> dict[str, Any]:
         """End this run's window on these devices and begin the new one.
 
         One reading ends the old window and begins the new one. A device that a window of another run holds is refused
-        with its holder's name, unless both said `share`.
+        with its holder's name, unless both said `share`. Sent again without an `Idempotency-Key` it ends the window
+        that it began before and begins another of the same stage: no joule is counted twice, but there are two windows.
         """
-        summary, ended = meter.begin(StageRequest(**body.model_dump()))
+        summary, ended = meter.begin(StageRequest(**body.model_dump()), idempotency_key or "")
         return {**summary, "ended": ended[-1] if ended else None, "also_ended": ended[:-1]}
 
     @calls.get("/stage", response_model=list[WindowSummary], responses=refusals(*READ))

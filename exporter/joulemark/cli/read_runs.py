@@ -12,10 +12,10 @@ from urllib.parse import quote
 from ..accounting import joined
 from ..factors import Factors
 from ..history import list_devices, list_runs, run_record
+from ..ledger_file import open_for_reading
 from ..prometheus_runs import Scraped, StageKey, stage_joules
 from ..report import DeviceFacts, PowerCurve, power_curves
 from ..run_record import RunRecord
-from ..store import open_for_reading
 from .stage import ask
 
 # Power curves are fetched for so many runs at most: a page with more of them is read by nobody.

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..attribution import DeviceAccount
-from ..clock import SystemClock
 from ..errors import LedgerError
-from ..history import scores_and_artifacts
 from ..ledger import Ledger
 from ..sources.base import Device
 from ..state import Run, State
@@ -74,8 +72,8 @@ def _is_there(store: Store, run: ImportedRun) -> bool:
     same = (
         (there.origin, there.declared) == (run.origin, run.declared)
         and series == _series(run.name, run.stages)
-        and scores_and_artifacts(store.connection, run.name)
-        == (tuple(sorted(run.scores)), tuple(sorted(run.artifacts, key=lambda one: (one.artifact, one.role))))
+        and there.scores == {score.benchmark: score for score in run.scores}
+        and there.artifacts == {(one.artifact, one.role): one for one in run.artifacts}
     )
     if not same:
         raise ImportFailed(
@@ -85,27 +83,28 @@ def _is_there(store: Store, run: ImportedRun) -> bool:
 
 
 def _add(store: Store, runs: Iterable[ImportedRun], now: float) -> None:
-    boot = store.boot or SystemClock().boot()
-    state = store.load(1, boot)
-    ledger = Ledger(state, recall=store.recall)
+    state = store.load(0, None)
+    changes = Ledger(state, recall=store.recall).changes
     for run in runs:
         # Where no instant is known, the order is kept all the same.
         now += 1e-3
-        state.runs[run.name] = Run(run.name, _began(run, now), now, run.origin, run.declared)
-        ledger.dirty_runs.add(run.name)
+        state.runs[run.name] = Run(
+            run.name, _began(run, now), now, run.origin, run.declared,
+            scores={score.benchmark: score for score in run.scores},
+            artifacts={(one.artifact, one.role): one for one in run.artifacts},
+        )  # fmt: skip
+        changes.of_run(run.name)
+        changes.facts.add(run.name)
+        state.series.update(_series(run.name, run.stages))
         for place, stage in enumerate(run.stages):
             window = _window(run.name, stage, now + 1e-5 * place)
             state.windows[window.id] = window
-            ledger.dirty_windows.add(window.id)
+            changes.of_window(window)
             _charge_devices(state, stage, run.importer)
-        state.series.update(_series(run.name, run.stages))
-        ledger.dirty_series |= {key for key in state.series if key.run == run.name}
-        # Scores first: a run that is in the ledger is there as a whole.
-        for score in run.scores:
-            store.add_score(run.name, *score)
-        for artifact in run.artifacts:
-            store.add_artifact(run.name, *artifact)
-    store.save(ledger, boot)
+            changes.devices |= set(stage.joules)
+    # In one commit: a run that is in the ledger is there as a whole.
+    if not store.journal.wait(store.save(changes)):
+        raise ImportFailed(f"{store.path} cannot be written: free space or make the disk writable, then import again")
 
 
 def _series(name: str, stages: Iterable[ImportedStage]) -> dict[SeriesKey, Totals]:
