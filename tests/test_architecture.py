@@ -102,3 +102,33 @@ def test_workloads_know_only_the_client_and_dashboards_only_metric_names() -> No
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("joulemark."):
                     assert (node.module or "").split(".")[1] in allowed, path
+
+
+# The workloads, in the same way.
+WORKLOADS = ROOT / "workloads" / "joulemark_workloads"
+WORK_LAYERS = (
+    {"errors", "terminal", "ranks", "ledger_view"},
+    {"config"},
+    {"models", "data"},
+    {"teacher", "student"},
+    {"evaluation"},
+    {"phases", "plan"},
+    {"sweep"},
+    {"__main__", "stack"},
+    {"demo"},
+)
+WORK_LAYER_OF = {module: number for number, layer in enumerate(WORK_LAYERS) for module in layer}
+
+
+def test_the_workloads_import_only_towards_the_configuration() -> None:
+    wrong = []
+    for path in sorted(WORKLOADS.rglob("*.py")):
+        module, *inner = path.relative_to(WORKLOADS).parts
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or node.level != len(inner) + 1:
+                continue
+            for name in [node.module] if node.module else [alias.name for alias in node.names]:
+                imported = name.split(".")[0]
+                if WORK_LAYER_OF[imported] > WORK_LAYER_OF.get(module.removesuffix(".py"), 0):
+                    wrong.append(f"{path.relative_to(ROOT)} imports {imported}")
+    assert wrong == []

@@ -1,8 +1,7 @@
-"""The logit cache: what comes back is what the teacher said, nothing is computed twice, nothing damaged is used."""
+"""The logit cache: what comes back is what the teacher said, to 16 bits, and nothing is computed twice."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,77 +9,84 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny_model import VOCABULARY, tiny_model
 
-from joulemark_workloads.errors import WorkloadError
-from joulemark_workloads.logit_cache import CacheKey, LogitCache, collate
+from joulemark_workloads.config.sections import LogitCache
+from joulemark_workloads.teacher.artifact import Artifact, open_artifact
+from joulemark_workloads.teacher.cache_size import bytes_per_token
+from joulemark_workloads.teacher.logit_cache import KIND, collate, fill, table_of, top_of
 
-KEY = CacheKey("teacher", "corpus", blocks=7, block_tokens=8, top_k=5, temperature=1.0, blocks_per_shard=2)
+BLOCKS, TOKENS, TOP_K = 7, 8, 5
 
 
 @pytest.fixture(scope="module")
 def blocks() -> Any:
-    ids = torch.randint(0, VOCABULARY, (7, 8), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(0, VOCABULARY, (BLOCKS, TOKENS), generator=torch.Generator().manual_seed(0))
     return datasets.Dataset.from_dict({"input_ids": ids.tolist()}).with_format("torch")
 
 
-def fill(cache: LogitCache, blocks: Any, shards: int | None = None) -> int:
-    tokens = 0
-    for done, fresh in enumerate(cache.fill(tiny_model(), blocks), start=1):
-        tokens += fresh
-        if done == shards:
-            break
-    return tokens
+def cache(root: Path, temperature: float = 1.0, dtype: str = "float16", top_k: int = TOP_K) -> Artifact:
+    key = {"top_k": top_k, "temperature": temperature, "dtype": dtype, "blocks_per_shard": 2}
+    return open_artifact(root, KIND, key, -(-BLOCKS // 2))
 
 
-def test_what_comes_back_is_what_the_teacher_said_to_16_bit(tmp_path: Path, blocks: Any) -> None:
-    cache = LogitCache(tmp_path, KEY)
-    assert fill(cache, blocks) == 7 * 8
-    rows = cache.read()
-    assert len(rows) == 7
-    batch = collate({name: np.stack([rows[i][name] for i in range(7)]) for name in rows.column_names}, KEY.top_k)
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float16", 5e-3), ("float32", 1e-5)])
+@pytest.mark.parametrize("batch_blocks", [1, 2])
+def test_what_comes_back_is_what_the_teacher_said(
+    tmp_path: Path, blocks: Any, temperature: float, dtype: str, tolerance: float, batch_blocks: int
+) -> None:
+    made = cache(tmp_path, temperature, dtype)
+    counted = list(fill(made, made.missing, tiny_model(), blocks, batch_blocks, "kd-1"))
+    assert counted == [16, 16, 16, 8]
+    rows = made.read()
+    assert len(rows) == BLOCKS
+    batch = collate({name: np.stack([rows[i][name] for i in range(BLOCKS)]) for name in rows.column_names})
     with torch.inference_mode():
-        truth = torch.log_softmax(tiny_model()(input_ids=blocks[:]["input_ids"]).logits, dim=-1)
-    assert torch.allclose(torch.gather(truth, -1, batch.ids), batch.log_probs, atol=5e-3)
-    assert torch.allclose(batch.log_probs.exp().sum(-1) + batch.tail.exp(), torch.ones(7, 8), atol=5e-3)
+        logits = tiny_model()(input_ids=blocks[:]["input_ids"]).logits
+    truth = torch.log_softmax(logits / temperature, dim=-1)
+    assert torch.allclose(torch.gather(truth, -1, batch.ids), batch.log_probs, atol=tolerance)
+    assert torch.equal(batch.ids.sort().values, truth.topk(TOP_K).indices.sort().values)
+    assert torch.allclose(batch.log_probs.exp().sum(-1) + batch.tail.exp(), torch.ones(BLOCKS, TOKENS), atol=tolerance)
 
 
-def test_an_interrupted_cache_goes_on_where_it_stopped(tmp_path: Path, blocks: Any) -> None:
-    assert fill(LogitCache(tmp_path, KEY, made_by="kd-1"), blocks, shards=2) == 2 * 2 * 8
-    resumed = LogitCache(tmp_path, KEY, made_by="kd-2")
-    assert (resumed.blocks_done, resumed.is_complete, resumed.made_by) == (4, False, "kd-1")
-    assert fill(resumed, blocks) == 3 * 8
-    assert LogitCache(tmp_path, KEY).is_complete
+def test_what_was_paid_for_is_not_paid_for_twice(tmp_path: Path, blocks: Any) -> None:
+    made = cache(tmp_path)
+    shards = fill(made, made.missing, tiny_model(), blocks, 1, "kd-1")
+    next(shards)
+    shards.close()
+    resumed = cache(tmp_path)
+    # The one that was being written when it was stopped is kept as well.
+    assert resumed.missing == [2, 3]
+    seen = []
+    model = tiny_model()
+    model.register_forward_hook(lambda _, __, output: seen.append(output.logits.shape[:2].numel()))
+    assert sum(fill(resumed, resumed.missing, model, blocks, 1, "kd-2")) == 3 * TOKENS == sum(seen)
+    whole = cache(tmp_path / "other")
+    list(fill(whole, whole.missing, tiny_model(), blocks, 1, "kd-3"))
+    for shard in range(4):
+        name = f"{shard:05d}.arrow"
+        assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
-def test_a_damaged_shard_and_what_follows_is_made_anew(tmp_path: Path, blocks: Any) -> None:
-    cache = LogitCache(tmp_path, KEY)
-    fill(cache, blocks)
-    shard = cache.folder / "shard-00001.arrow"
-    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
-    assert LogitCache(tmp_path, KEY).blocks_done == 2
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 300))
+def test_mass_is_conserved_for_any_k(seed: int, top_k: int, tokens: int) -> None:
+    logits = 4 * torch.randn(tokens, 31, generator=torch.Generator().manual_seed(seed))
+    top = top_of(logits, top_k, 1.0)
+    assert top.ids.shape == (tokens, min(top_k, 31))
+    assert torch.allclose(top.log_probs.exp().sum(-1) + top.tail.exp(), torch.ones(tokens), atol=1e-4)
+    assert torch.isfinite(top.tail).all()
 
 
-def test_another_key_is_another_cache(tmp_path: Path, blocks: Any) -> None:
-    fill(LogitCache(tmp_path, KEY), blocks)
-    others = (
-        KEY._replace(teacher="t2"),
-        KEY._replace(corpus="c2"),
-        KEY._replace(top_k=6),
-        KEY._replace(temperature=2.0),
-    )
-    assert all(LogitCache(tmp_path, other).blocks_done == 0 for other in others)
-
-
-def test_a_manifest_that_says_otherwise_is_refused_with_the_difference_named(tmp_path: Path, blocks: Any) -> None:
-    cache = LogitCache(tmp_path, KEY)
-    fill(cache, blocks)
-    manifest = cache.folder / "manifest.json"
-    data = json.loads(manifest.read_text())
-    data["key"]["top_k"] = 9
-    manifest.write_text(json.dumps(data))
-    with pytest.raises(WorkloadError, match="top_k: 9 there, 5 asked for"):
-        LogitCache(tmp_path, KEY)
-    manifest.write_text("{")
-    with pytest.raises(WorkloadError, match="damaged"):
-        LogitCache(tmp_path, KEY)
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("vocabulary", [97, 100_352])
+def test_the_stated_room_is_what_a_token_takes(tmp_path: Path, dtype: str, vocabulary: int) -> None:
+    tokens = 4096
+    top = top_of(torch.randn(tokens, 97), 16, 1.0)
+    made = open_artifact(tmp_path, KIND, {}, 1)
+    shard = made.append(0, table_of(top, vocabulary, 64, dtype), tokens, "kd-1")
+    stated = bytes_per_token(LogitCache(top_k=16, dtype="float16" if dtype == "float16" else "float32"), vocabulary)
+    assert stated <= shard.bytes / tokens <= stated * 1.01

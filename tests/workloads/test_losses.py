@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from joulemark_workloads.losses import TeacherLogits, cross_entropy, distillation_loss, tail_aware_kl
+from joulemark_workloads.student.losses import TeacherLogits, cross_entropy, distillation_loss, tail_aware_kl
 
 
 def cut(logits: torch.Tensor, k: int, temperature: float = 1.0) -> TeacherLogits:
@@ -32,7 +32,7 @@ def full_kl(teacher: torch.Tensor, student: torch.Tensor, temperature: float) ->
 def test_with_the_whole_vocabulary_it_is_the_full_kl(temperature: float) -> None:
     teacher, student = logits(1), logits(2)
     cached = cut(teacher, 23, temperature)
-    got = float(tail_aware_kl(student, cached, temperature))
+    got = float(tail_aware_kl(student, cached, temperature).mean())
     assert got == pytest.approx(float(full_kl(teacher, student, temperature)), rel=1e-4)
 
 
@@ -42,14 +42,14 @@ def test_grouping_the_tail_never_exceeds_the_full_kl_and_is_never_negative(
     seed: int, k: int, temperature: float
 ) -> None:
     teacher, student = logits(seed), logits(seed + 1)
-    got = float(tail_aware_kl(student, cut(teacher, k, temperature), temperature))
+    got = float(tail_aware_kl(student, cut(teacher, k, temperature), temperature).mean())
     assert -1e-5 <= got <= float(full_kl(teacher, student, temperature)) + 1e-4
 
 
 @pytest.mark.parametrize("k", [1, 8, 23])
 def test_a_student_that_is_its_teacher_has_no_divergence_and_finite_gradients(k: int) -> None:
     student = logits(3).requires_grad_()
-    loss = tail_aware_kl(student, cut(student.detach(), k), 1.0)
+    loss = tail_aware_kl(student, cut(student.detach(), k), 1.0).mean()
     loss.backward()  # type: ignore[no-untyped-call]
     assert float(loss.detach()) == pytest.approx(0.0, abs=1e-5)
     assert student.grad is not None
@@ -60,7 +60,8 @@ def test_the_loss_is_alpha_ce_plus_one_less_alpha_t_squared_kl() -> None:
     teacher, student = logits(4), logits(5)
     labels = torch.randint(0, 23, (2, 5), generator=torch.Generator().manual_seed(6))
     cached = cut(teacher, 8, 2.0)
-    wanted = 0.3 * cross_entropy(student, labels) + 0.7 * 4.0 * tail_aware_kl(student, cached, 2.0)
+    divergence = tail_aware_kl(student, cached, 2.0)[:, :-1].mean()
+    wanted = 0.3 * cross_entropy(student, labels) + 0.7 * 4.0 * divergence
     got = float(distillation_loss(student, labels, cached, alpha=0.3, temperature=2.0))
     assert got == pytest.approx(float(wanted))
 
@@ -71,3 +72,36 @@ def test_cross_entropy_is_over_the_next_token() -> None:
     log_probs = torch.log_softmax(student, dim=-1)
     wanted = -sum(float(log_probs[b, t, labels[b, t + 1]]) for b in range(2) for t in range(4)) / 8
     assert float(cross_entropy(student, labels)) == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_tokens_without_a_label_count_in_neither_part(alpha: float) -> None:
+    teacher, student = logits(9), logits(10)
+    labels = torch.randint(0, 23, (2, 5), generator=torch.Generator().manual_seed(11))
+    labels[0, :] = -100
+    cached = cut(teacher, 8)
+    second = TeacherLogits(*(part[1:] for part in cached))
+    wanted = distillation_loss(student[1:], labels[1:], second, alpha=alpha, temperature=1.0)
+    got = distillation_loss(student, labels, cached, alpha=alpha, temperature=1.0)
+    assert float(got) == pytest.approx(float(wanted), rel=1e-5)
+
+
+def test_micro_batches_over_their_common_count_add_up_to_the_whole() -> None:
+    teacher, student = logits(12), logits(13)
+    labels = torch.randint(0, 23, (2, 5), generator=torch.Generator().manual_seed(14))
+    labels[0, :3] = -100
+    cached = cut(teacher, 8)
+    whole = distillation_loss(student, labels, cached, alpha=0.4, temperature=2.0)
+    items = int((labels[:, 1:] != -100).sum())
+    parts = sum(
+        distillation_loss(
+            student[row : row + 1],
+            labels[row : row + 1],
+            TeacherLogits(*(part[row : row + 1] for part in cached)),
+            alpha=0.4,
+            temperature=2.0,
+            items=items,
+        )
+        for row in range(2)
+    )
+    assert float(parts) == pytest.approx(float(whole), rel=1e-5)

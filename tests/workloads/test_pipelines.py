@@ -1,11 +1,13 @@
-"""Both pipelines on the real model at a very small size, under a real exporter."""
+"""The pipelines on a tiny model under a real exporter: every stage is booked, artifacts are shared, faults end well."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,54 +15,209 @@ from typing import Any
 import pytest
 from exporter_process import Exporter
 
-ROOT = Path(__file__).parents[2]
-EXPERIMENT = """
-name: test
-teacher: SmolLM2-135M-Instruct
-student: {layers: 2}
-data: {block_tokens: 64, train_blocks: 8, heldout_blocks: 2}
-prerun: {idle_seconds: 0.5, burn_in_seconds: 0.2}
-logit_cache: {top_k: 16, blocks_per_shard: 4}
-training: {micro_batch_blocks: 2, gradient_accumulation: 2, warmup_steps: 1}
-evaluation: {tasks: [facts], limit: 4}
-"""
+from joulemark_workloads.config import PHASES, cells_of, phases_of, read_document
+from joulemark_workloads.errors import WorkloadError
+from joulemark_workloads.phases.record import Record
+from joulemark_workloads.phases.sequence import run_phases
+from joulemark_workloads.sweep.runner import Options, run_cells
+
+TOKENS = 16 * 32
 
 
-@pytest.mark.model
-def test_both_pipelines_book_every_stage_and_a_second_kd_reuses_the_cache(
-    make_exporter: Callable[..., Exporter], tmp_path: Path
+@pytest.fixture
+def exporter(make_exporter: Callable[..., Exporter]) -> Exporter:
+    return make_exporter("--source", "cpu_model")
+
+
+def bill(exporter: Exporter, run: str) -> dict[str, dict[str, int]]:
+    """Tokens by stage and phase."""
+    record = exporter.http.get(f"/api/v1/runs/{run}").json()
+    return {f"{stage['stage']}/{stage['phase']}": stage["tokens"] for stage in record["stages"]}
+
+
+def record_of(exporter: Exporter, run: str) -> Any:
+    return exporter.http.get(f"/api/v1/runs/{run}").json()
+
+
+def run_one(exporter: Exporter, config: Path, work: Path, name: str, *settings: str, **options: Any) -> Record:
+    (cell,) = cells_of(read_document(config, settings))
+    return run_phases(cell, name, work, url=exporter.url, **options)
+
+
+def start(exporter: Exporter, config: Path, work: Path, *argv: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "joulemark_workloads", str(config), "--work-dir", str(work), "--url", exporter.url]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    return subprocess.Popen(
+        [*command, *argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+
+
+def test_each_pipeline_books_every_stage_with_its_tokens(
+    exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path
 ) -> None:
-    exporter = make_exporter("--source", "cpu_model")
-    work = tmp_path / "work"
-    (tmp_path / "experiment.yaml").write_text(EXPERIMENT)
+    config = experiment_file("sft", "kd", "synthetic_sft", more="")
+    settings = ["training.evaluate_every_steps=2", "training.save_every_steps=2", "evaluation.tasks=[facts]"]
+    cells = cells_of(read_document(config, [*settings, "evaluation.limit=4"]))
+    outcome = run_cells(cells, Options(tmp_path / "work", "t", url=exporter.url))
+    assert not outcome.failed
+    sft, kd, synthetic = (bill(exporter, f"{name}-t") for name in ("sft", "kd", "synthetic_sft"))
+    common = {
+        "prerun/idle", "prerun/burn_in", "data/", "student/init", "student/checkpoint", "eval/validation", "eval/load",
+        "eval/heldout", "eval/facts", "eval/serving_warmup", "eval/serving",
+    }  # fmt: skip
+    assert set(sft) == {*common, "student/sft"}
+    assert set(kd) == {*common, "student/kd", "teacher/load", "teacher/logit_caching"}
+    assert {*common, "student/synthetic_sft", "teacher/load", "teacher/generation", "data/pack"} <= set(synthetic)
+    assert sft["student/sft"] == kd["student/kd"] == {"trained": TOKENS}
+    assert kd["teacher/logit_caching"] == {"cached": TOKENS}
+    assert sft["eval/heldout"] == {"evaluated": 4 * 32}
+    assert sft["eval/validation"] == {"evaluated": 2 * 4 * 32}
+    assert sft["eval/serving"] == {"generated": 2 * 4}
+    assert sft["data/"]["prompt"] >= 20 * 32
+    generated = sum(tokens.get("generated", 0) for stage, tokens in synthetic.items() if stage.startswith("teacher"))
+    assert generated == outcome.records["synthetic_sft-t"].facts("teacher")["tokens"] > 0
+    assert synthetic["student/synthetic_sft"]["trained"] == synthetic["data/pack"]["prompt"]
+    assert record_of(exporter, "kd-t")["baseline"] == "sft-t"
+    assert record_of(exporter, "kd-t")["idle_watts"]["cpu0"] > 0
 
-    def run(pipeline: str, name: str) -> tuple[dict[str, Any], dict[tuple[str, str], Any], str]:
-        command = [
-            sys.executable, "-m", "joulemark_workloads", "run", "--config", str(tmp_path / "experiment.yaml"),
-            "--pipeline", pipeline, "--run", name, "--work-dir", str(work), "--url", exporter.url,
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"}, cwd=ROOT)
-        assert done.returncode == 0, done.stderr
-        record = exporter.http.get(f"/api/v1/runs/{name}").json()
-        result = json.loads((work / "runs" / name / "result.json").read_text())
-        return result, {(s["stage"], s["phase"]): s for s in record["stages"]}, done.stdout
 
-    result, sft, _ = run("sft", "sft-1")
-    assert not any(stage == "teacher" for stage, _ in sft)
-    assert sft["student", "sft"]["tokens"] == {"trained": 8 * 64}
-    assert sft["data", ""]["tokens"]["prompt"] > 100_000
-    assert sft["eval", "benchmarks"]["tokens"]["evaluated"] > 2 * 64
-    assert result["heldout_loss"] < result["untrained_heldout_loss"]
+def test_scores_come_with_the_teachers_and_what_serving_it_costs(
+    exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    record = run_one(
+        exporter, experiment_file("sft"), tmp_path, "sft-1", "evaluation.tasks=[facts]", "evaluation.limit=6"
+    )
+    run = record_of(exporter, "sft-1")
+    scores = {score["benchmark"]: score for score in run["scores"]}
+    assert set(scores) == {"facts", "heldout"}
+    assert (scores["facts"]["n"], scores["heldout"]["n"]) == (6, 4)
+    reference = record_of(exporter, run["reference"])
+    assert reference["pipeline"] == "reference"
+    assert reference["student"] == run["teacher"]
+    assert not reference["scores"]
+    assert bill(exporter, run["reference"])["eval/serving"] == {"generated": 2 * 4}
+    kept = record.facts("eval")["reference"]["scores"]
+    assert {name: score["reference"] for name, score in scores.items()} == {n: s["score"] for n, s in kept.items()}
+    untrained = next(r for r in exporter.http.get("/api/v1/runs").json() if r["run"].startswith("untrained-t-"))
+    assert {score["benchmark"] for score in record_of(exporter, untrained["run"])["scores"]} == {"facts", "heldout"}
+    assert record.facts("eval")["heldout_loss"] < record.facts("eval")["untrained_heldout_loss"]
 
-    _, kd, _ = run("kd", "kd-1")
-    assert kd["teacher", "logit_caching"]["tokens"] == {"cached": 8 * 64}
-    assert kd["teacher", "logit_caching"]["joules"] > 0
-    assert kd["student", "kd"]["tokens"] == {"trained": 8 * 64}
 
-    _, again, output = run("kd", "kd-2")
-    assert not any(stage == "teacher" for stage, _ in again)
-    assert "reusing cached teacher logits" in output
-    roles = {(a["role"]) for a in exporter.http.get("/api/v1/runs/kd-2").json()["artifacts"]}
-    assert roles == {"consumed"}
-    idle = exporter.http.get("/api/v1/runs/kd-2").json()["idle_watts"]
-    assert 0 < idle["cpu0"] < 1000
+def test_a_second_run_reuses_what_the_first_paid_for(
+    exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for pipeline in ("kd", "synthetic_sft"):
+        config = experiment_file(pipeline)
+        first = run_one(exporter, config, tmp_path, f"{pipeline}-1")
+        second = run_one(exporter, config, tmp_path, f"{pipeline}-2", "training.seed=1")
+        assert f"made by {pipeline}-1" in capsys.readouterr().out
+        assert not any(stage.startswith("teacher") for stage in bill(exporter, f"{pipeline}-2"))
+        assert first.facts("teacher")["artifact"] == second.facts("teacher")["artifact"]
+        roles = [{a["role"] for a in record_of(exporter, f"{pipeline}-{n}")["artifacts"]} for n in (1, 2)]
+        assert roles == [{"produced", "consumed"}, {"consumed"}]
+    references = [r for r in exporter.http.get("/api/v1/runs").json() if r["run"].startswith("reference-")]
+    assert len(references) == 1
+
+
+@pytest.mark.parametrize("pipeline", ["kd", "synthetic_sft"])
+def test_phases_in_processes_of_their_own_give_the_same_results_and_the_same_bill(
+    exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path, pipeline: str
+) -> None:
+    config = experiment_file(pipeline)
+    whole = run_one(exporter, config, tmp_path / "a", "whole")
+    (cell,) = cells_of(read_document(config))
+    for phases in (("prerun", "data"), ("teacher",), ("student", "eval")):
+        asked = [word for phase in phases for word in ("--phase", phase)]
+        process = start(exporter, config, tmp_path / "b", "--run", "apart", *asked)
+        output = process.communicate(timeout=300)[0]
+        assert process.returncode == 0, output
+    apart = Record(tmp_path / "b" / "runs" / "apart", "apart", cell)
+    for phase in phases_of(cell.pipeline):
+        if phase in ("teacher", "student"):
+            key = "artifact" if phase == "teacher" else "weights"
+            assert apart.facts(phase)[key] == whole.facts(phase)[key]
+    assert apart.facts("eval")["heldout_loss"] == whole.facts("eval")["heldout_loss"]
+    assert bill(exporter, "apart") == bill(exporter, "whole")
+
+
+def test_the_record_says_with_what_it_was_made(
+    exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    record = run_one(exporter, experiment_file("sft"), tmp_path, "sft-1", "training.seed=7", phases=("data",))
+    kept = json.loads((record.folder / "record.json").read_text())
+    assert kept["config"]["training"]["seed"] == 7
+    environment = kept["phases"]["data"]["environment"]
+    assert {"torch", "transformers", "datasets", "joulemark"} <= set(environment["packages"])
+    assert environment["cpu"]["threads"] >= 1
+    assert set(environment["git"]) == {"commit", "changed"}
+    assert kept["phases"]["data"]["facts"]["train"].startswith("sha256:")
+    assert [(line["stage"], line["tokens"]) for line in kept["phases"]["data"]["bill"]] == [
+        ("data", {"prompt": kept["phases"]["data"]["facts"]["tokens"]})
+    ]
+
+
+def test_a_run_is_not_gone_on_with_as_another(
+    exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    run_one(exporter, experiment_file("sft"), tmp_path, "sft-1", phases=("data",))
+    with pytest.raises(WorkloadError, match=r"another configuration \(training\.seed: 0 there, 3 asked for\)"):
+        run_one(exporter, experiment_file("sft"), tmp_path, "sft-1", "training.seed=3")
+    with pytest.raises(WorkloadError, match="has no data yet: run it first, with --phase data"):
+        run_one(exporter, experiment_file("sft"), tmp_path, "sft-2", phases=("student",))
+
+
+def test_a_killed_teacher_goes_on_where_it_was_and_its_joules_are_kept(
+    exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = experiment_file("kd")
+    slow = ["--run", "kd-1", "--set", "data.train_blocks=600", "--set", "logit_cache.blocks_per_shard=1"]
+    process = start(exporter, config, tmp_path, *slow)
+    folder = tmp_path / "artifacts" / "logit_cache"
+    deadline = time.monotonic() + 240
+    while len(list(folder.glob("*/*.json"))) < 4 and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    made = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.arrow") if path.with_suffix(".json").exists()}
+    assert 0 < len(made) < 600
+    before = record_of(exporter, "kd-1")["joules"]
+    again = start(exporter, config, tmp_path, *slow, "--phase", "teacher")
+    output = again.communicate(timeout=400)[0]
+    assert again.returncode == 0, output
+    assert "going on with cached teacher logits" in output
+    assert all(path.stat().st_mtime_ns == written for path, written in made.items())
+    assert len(list(folder.glob("*/*.arrow"))) == 600
+    assert record_of(exporter, "kd-1")["joules"] >= before > 0
+
+
+def test_a_failed_phase_is_closed_with_its_joules_and_tried_again(
+    exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = experiment_file("sft")
+
+    def explode(*_: object, **__: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: 9 bytes")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("transformers.LlamaForCausalLM.forward", explode)
+        with pytest.raises(WorkloadError, match=r"student: out of memory .*lower training\.micro_batch_blocks"):
+            run_one(exporter, config, tmp_path, "sft-1")
+    assert exporter.http.get("/api/v1/stage").json() == []
+    failed = record_of(exporter, "sft-1")
+    assert "student/sft" in bill(exporter, "sft-1")
+    kept = json.loads((tmp_path / "runs" / "sft-1" / "record.json").read_text())["phases"]["student"]
+    assert kept["state"] == "failed"
+    assert "out of memory" in kept["error"]
+    record = run_one(exporter, config, tmp_path, "sft-1")
+    assert record.has("eval")
+    assert record_of(exporter, "sft-1")["joules"] > failed["joules"]
+    assert all(record.has(phase) for phase in PHASES if phase != "teacher")
+
+
+def test_without_an_exporter_the_work_is_done_all_the_same(
+    experiment_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    (cell,) = cells_of(read_document(experiment_file("kd")))
+    with pytest.warns(RuntimeWarning, match="no exporter"):
+        record = run_phases(cell, "kd-1", tmp_path, url="http://127.0.0.1:9")
+    assert record.has("eval")

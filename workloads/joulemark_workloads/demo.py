@@ -1,4 +1,4 @@
-"""`make demo`: distils a real language model twice and shows where its joules went.
+"""`make demo`: distils a real language model and shows where its joules went.
 
 It goes through the front doors only: the exporter and Prometheus as processes, the workloads as commands, the
 report through the command line.
@@ -21,6 +21,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from . import stack as stacks
+from .config import PHASES, Cell, cells_of, read_document
+from .errors import WorkloadError
 from .stack import HOME, Stack, StackError
 
 console = Console(soft_wrap=True, highlight=False)
@@ -42,22 +44,22 @@ def main(
     config: Annotated[Path, typer.Option("--config", help="The experiment, e.g. configs/smoke.yaml.")] = Path(
         "configs/smoke.yaml"
     ),
-    pipelines: Annotated[str, typer.Option("--pipelines", help="Which to run, comma-separated.")] = "sft,kd",
 ) -> None:
-    """Run the pipelines under a meter and report."""
+    """Run the experiment's pipelines under a meter and report."""
     began = time.monotonic()
     # A closed terminal or a stopped service must end what was started just as Ctrl-C does.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     found = stacks.running()
     try:
+        cells = cells_of(read_document(config))
         stack = found or stacks.start()
-    except StackError as error:
+    except (StackError, WorkloadError) as error:
         console.print(f"[bold red]joulemark:[/] {escape(str(error))}")
         raise typer.Exit(2) from error
     code = 1
     try:
-        code = _run(stack, config, pipelines.split(","))
+        code = _run(stack, config, cells)
     except KeyboardInterrupt:
         console.print(
             "\n[yellow]Interrupted.[/] What was measured is in the ledger; 'make demo' again goes on from it."
@@ -71,16 +73,14 @@ def main(
     raise typer.Exit(code)
 
 
-def _run(stack: Stack, config: Path, pipelines: list[str]) -> int:
+def _run(stack: Stack, config: Path, cells: list[Cell]) -> int:
     _announce(stack)
-    number = _next_number(stack, pipelines)
-    names = [f"{pipeline}-{number}" for pipeline in pipelines]
-    for pipeline, name in zip(pipelines, names, strict=True):
-        console.rule(f"pipeline [bold]{pipeline}[/], run [bold]{name}[/]")
-        code = _run_pipeline(stack, config, pipeline, name, baseline=names[0])
-        if code:
-            console.print(f"[bold red]joulemark:[/] pipeline {pipeline} ended with code {code}; its joules are kept.")
-            return code
+    tag = _tag(stack, cells)
+    names = [cell.run_name(tag) for cell in cells]
+    code = _run_cells(stack, config, tag)
+    if code:
+        console.print(f"[bold red]joulemark:[/] the pipelines ended with code {code}; their joules are kept.")
+        return code
     console.rule("where the joules went")
     _wait_for_prometheus(stack, names)
     return _report(stack, names)
@@ -97,20 +97,33 @@ def _announce(stack: Stack) -> None:
         )
 
 
-def _next_number(stack: Stack, pipelines: list[str]) -> int:
-    """One more than the highest number that any run of these pipelines has."""
-    taken = [str(run["run"]).rpartition("-") for run in _get(f"{stack.exporter_url}/api/v1/runs")]
-    numbers = [int(tail) for head, _, tail in taken if head in pipelines and tail.isdigit()]
-    return max(numbers, default=0) + 1
+def _tag(stack: Stack, cells: list[Cell]) -> str:
+    """A number for these runs: the last one again where those were interrupted, else the next that nobody has."""
+    prefixes = tuple(f"{pipeline}-" for pipeline in {cell.pipeline for cell in cells})
+    taken = [str(run["run"]) for run in _get(f"{stack.exporter_url}/api/v1/runs")]
+    numbers = [name.partition("-")[2].partition("-")[0] for name in taken if name.startswith(prefixes)]
+    last = max((int(number) for number in numbers if number.isdigit()), default=0)
+    if last and any(_was_interrupted(cell, cell.run_name(str(last))) for cell in cells):
+        return str(last)
+    return str(last + 1)
 
 
-def _run_pipeline(stack: Stack, config: Path, pipeline: str, name: str, *, baseline: str) -> int:
+def _was_interrupted(cell: Cell, name: str) -> bool:
+    """Whether this very run was begun and has not come to its end."""
+    try:
+        record = json.loads((WORK / "runs" / name / "record.json").read_text())
+    except (OSError, ValueError):
+        return False
+    same: bool = record["config"] == cell.experiment.model_dump(mode="json")
+    done: bool = record["phases"].get(PHASES[-1], {}).get("state") == "done"
+    return same and not done
+
+
+def _run_cells(stack: Stack, config: Path, tag: str) -> int:
     command = [
-        sys.executable, "-m", "joulemark_workloads", "run", "--config", str(config), "--pipeline", pipeline,
-        "--run", name, "--work-dir", str(WORK), "--url", stack.exporter_url,
+        sys.executable, "-m", "joulemark_workloads", str(config), "--tag", tag,
+        "--work-dir", str(WORK), "--url", stack.exporter_url,
     ]  # fmt: skip
-    if name != baseline:
-        command += ["--baseline", baseline]
     child = subprocess.Popen(command)
     try:
         return child.wait()

@@ -1,0 +1,126 @@
+"""Grids: one failure does not stop the rest, budgets stop safely, forecasts are means, the table has a spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from joulemark_workloads.config import cells_of, read_document
+from joulemark_workloads.errors import BudgetSpent, WorkloadError
+from joulemark_workloads.ledger_view import LedgerView
+from joulemark_workloads.sweep.budget import Budget
+from joulemark_workloads.sweep.command import run_grid
+from joulemark_workloads.sweep.forecast import Cost, forecast
+from joulemark_workloads.sweep.runner import Options, run_cells
+from joulemark_workloads.sweep.table import table
+
+
+def cost(pipeline: str, artifact: str = "", **joules: float) -> Cost:
+    return Cost(pipeline, artifact, joules, {stage: value / 10 for stage, value in joules.items()})
+
+
+def test_nothing_is_foretold_from_nothing() -> None:
+    assert forecast([], [("sft", "")]) is None
+
+
+def test_the_rest_is_the_mean_of_its_own_pipeline() -> None:
+    done = [cost("sft", student=100.0), cost("sft", student=300.0), cost("kd", "a", teacher=50.0, student=70.0)]
+    found = forecast(done, [("sft", ""), ("kd", "a")])
+    assert found
+    assert (found.joules, found.seconds) == (pytest.approx(270.0), pytest.approx(27.0))
+
+
+def test_a_teacher_is_foretold_once_for_each_artifact() -> None:
+    done = [cost("kd", "a", teacher=50.0, student=70.0)]
+    found = forecast(done, [("kd", "a"), ("kd", "b"), ("kd", "b")])
+    assert found
+    assert found.joules == pytest.approx(3 * 70.0 + 50.0)
+
+
+def test_a_pipeline_that_has_not_run_is_foretold_from_the_others() -> None:
+    found = forecast([cost("sft", student=100.0)], [("kd", "a")])
+    assert found
+    assert found.joules == pytest.approx(100.0)
+
+
+class View(LedgerView):
+    """An exporter that has measured so much."""
+
+    def __init__(self, joules: float | None) -> None:
+        super().__init__("http://127.0.0.1:9")
+        self.answer = joules
+
+    def joules(self, names: list[str]) -> float | None:
+        return self.answer
+
+
+def test_a_budget_of_energy_is_that_and_no_more() -> None:
+    view = View(0.0)
+    budget = Budget(view, ["a"], max_kwh=0.5, max_hours=None)
+    view.answer = 0.4999 * 3.6e6
+    budget.check()
+    view.answer = 0.5 * 3.6e6
+    with pytest.raises(BudgetSpent, match=r"0\.5 of 0\.5 kWh.*start again to go on"):
+        budget.check()
+    view.answer = None
+    budget.check()
+
+
+def test_a_budget_of_energy_needs_a_meter() -> None:
+    with pytest.raises(WorkloadError, match="--max-kwh needs an exporter"):
+        Budget(View(None), [], max_kwh=1.0, max_hours=None)
+
+
+def test_a_budget_of_time_counts_from_the_start() -> None:
+    now = 100.0
+    budget = Budget(View(None), [], max_kwh=None, max_hours=1.0, clock=lambda: now)
+    now += 3599.0
+    budget.check()
+    now += 1.0
+    with pytest.raises(BudgetSpent, match="the time is up"):
+        budget.check()
+
+
+def test_a_grid_that_ran_out_of_energy_goes_on_with_more(
+    experiment_file: Callable[..., Path], tmp_path: Path, make_exporter: Callable[..., Any]
+) -> None:
+    exporter = make_exporter("--source", "cpu_model")
+    cells = cells_of(read_document(experiment_file("sft", "kd"), ["training.seed=[0, 1]"]))
+    work = tmp_path / "work"
+    with pytest.raises(BudgetSpent):
+        run_cells(cells, Options(work, "t", url=exporter.url, max_kwh=1e-9))
+    before = {run["run"] for run in exporter.http.get("/api/v1/runs").json()}
+    assert "sft-t-seed0" in before
+    assert "kd-t-seed0" not in before
+    outcome = run_cells(cells, Options(work, "t", url=exporter.url, max_kwh=1.0))
+    assert all(record.has("eval") for record in outcome.records.values())
+    runs = [exporter.http.get(f"/api/v1/runs/kd-t-seed{seed}").json() for seed in (0, 1)]
+    assert [run["baseline"] for run in runs] == ["sft-t-seed0", "sft-t-seed1"]
+    assert runs[0]["labels"] == runs[1]["labels"]
+    spends = [sum(s["joules"] for s in run["stages"] if s["stage"] == "teacher") for run in runs]
+    assert spends[0] > 0
+    assert spends[1] == 0
+    console = Console(width=200, record=True)
+    console.print(table(outcome.runs, outcome.records, LedgerView(exporter.url)))
+    shown = {line.split()[0]: line for line in console.export_text().splitlines() if line.strip()}
+    assert set(shown) >= {"sft", "kd"}
+    assert shown["kd"].split()[1] == "2"
+    assert shown["kd"].count("±") >= 3
+
+
+def test_one_failed_cell_does_not_keep_the_others_from_running(
+    experiment_file: Callable[..., Path], tmp_path: Path, make_exporter: Callable[..., Any]
+) -> None:
+    exporter = make_exporter("--source", "cpu_model")
+    cells = cells_of(read_document(experiment_file("sft"), ["student=[{layers: 9}, {layers: 2}]"]))
+    options = Options(tmp_path / "work", "t", url=exporter.url)
+    outcome = run_cells(cells, options)
+    assert list(outcome.failed) == ["sft-t-layers9"]
+    assert "has only 3" in str(outcome.failed["sft-t-layers9"])
+    assert outcome.records["sft-t-layers2"].has("eval")
+    with pytest.raises(WorkloadError, match=r"1 of 2 runs failed \(sft-t-layers9\)"):
+        run_grid(cells, options)

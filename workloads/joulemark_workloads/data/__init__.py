@@ -1,0 +1,1 @@
+"""Text into packed blocks of tokens."""

@@ -1,0 +1,1 @@
+"""Teachers and students: where they come from, what identifies them, how they are loaded."""

@@ -1,0 +1,116 @@
+"""What runs are held against, measured once on a bill of its own: the teacher, and the untrained student."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import joulemark
+
+from ..config import Cell
+from ..evaluation.tasks import Score
+from ..ledger_view import LedgerView
+from ..models.load import load_teacher
+from ..terminal import console
+from .context import Context
+from .measure import measure, serve
+from .student import untrained_student
+
+
+class Reference(NamedTuple):
+    """A model's scores, its held-out loss, and the run on whose bill they are."""
+
+    run: str
+    scores: dict[str, Score]
+    heldout_loss: float
+
+
+def teacher_scores(context: Context) -> Reference:
+    """The teacher's own scores, and what serving it costs."""
+    experiment = context.experiment
+    facts = [*_facts(context), experiment.evaluation.serving and experiment.evaluation.serving.model_dump()]
+
+    def make() -> Any:
+        console.print("the teacher's own scores, once, as the reference of quality")
+        return load_teacher(context.teacher, experiment.teacher.dtype)
+
+    return _once(context, "reference", {"student": experiment.teacher.model}, facts, make, None)
+
+
+def untrained_scores(context: Context, teacher: Reference) -> Reference:
+    """The scores of the student before any training: what every training starts from."""
+    student = context.experiment.student
+    facts = [*_facts(context), student.model_dump()]
+
+    def make() -> Any:
+        console.print("the untrained student's scores, once, as what training starts from")
+        return untrained_student(context).float().eval()
+
+    return _once(context, "untrained", {"student": student_name(context.cell)}, facts, make, teacher)
+
+
+def student_name(cell: Cell) -> str:
+    """What the run's student is called."""
+    student = cell.experiment.student
+    return student.model or f"{cell.experiment.teacher.model} cut to {student.layers} layers"
+
+
+def facts_of(cell: Cell) -> dict[str, Any]:
+    """What a run of this cell declares beside its student and pipeline."""
+    return {"teacher": cell.experiment.teacher.model, "dataset": cell.experiment.data.source}
+
+
+def reference_runs(experiment: str, work_dir: Path) -> list[str]:
+    """The runs that references of this experiment are billed to, as far as there are any."""
+    return [path.stem for path in sorted((work_dir / "references").glob(f"*-{experiment}-*.json"))]
+
+
+def _facts(context: Context) -> list[Any]:
+    """What decides a model's scores, the model aside."""
+    found, wanted = context.record.facts("data"), context.experiment.evaluation
+    return [found["teacher"], found["heldout"], list(wanted.tasks), wanted.limit, context.experiment.training.precision]
+
+
+def _once(
+    context: Context,
+    kind: str,
+    names: dict[str, Any],
+    facts: list[Any],
+    make: Callable[[], Any],
+    teacher: Reference | None,
+) -> Reference:
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    name = f"{kind}-{context.experiment.name}-{digest[:6]}"
+    path = context.work_dir / "references" / f"{name}.json"
+    if path.exists() and _is_on_a_bill(context, name):
+        return _read(path)
+    labels = {"experiment": context.experiment.name}
+    with joulemark.run(name, url=context.url, pipeline=kind, labels=labels, **names, **facts_of(context.cell)) as run:
+        with run.stage("eval", phase="load"):
+            model = make()
+        found = measure(context, run, model)
+        if teacher is None and context.experiment.evaluation.serving:
+            serve(context, run, model, context.experiment.evaluation.serving)
+        # The teacher is the reference of others, not of itself: its Q would be 1 and say nothing.
+        if teacher is not None:
+            for benchmark, score in found.scores.items():
+                run.score(benchmark, score.score, reference=teacher.scores[benchmark].score, n=score.n)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(Reference(name, found.scores, found.heldout.loss)._asdict()))
+    partial.rename(path)
+    return _read(path)
+
+
+def _is_on_a_bill(context: Context, run: str) -> bool:
+    """Whether this exporter has the run; taken as given where no exporter answers."""
+    view = LedgerView(context.url)
+    return bool(view.run(run)) or not view.devices()
+
+
+def _read(path: Path) -> Reference:
+    kept = json.loads(path.read_text())
+    return Reference(kept["run"], {name: Score(*score) for name, score in kept["scores"].items()}, kept["heldout_loss"])

@@ -1,0 +1,101 @@
+"""Every cell of a grid in its order; what was done before is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.markup import escape
+
+from .. import ranks
+from ..config import PHASES, Cell, artifact_facts
+from ..errors import BudgetSpent, WorkloadError
+from ..ledger_view import LedgerView
+from ..phases.record import Record
+from ..phases.reference import reference_runs
+from ..phases.sequence import run_phases
+from ..terminal import console
+from .budget import Budget
+from .forecast import Cost, forecast
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a grid is run."""
+
+    work_dir: Path
+    tag: str
+    run: str | None = None
+    url: str | None = None
+    phases: Sequence[str] = PHASES
+    baseline: str | None = None
+    even_if_busy: bool = False
+    max_kwh: float | None = None
+    max_hours: float | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of a grid: its runs in order, and the errors of those that failed."""
+
+    runs: list[tuple[Cell, str]]
+    records: dict[str, Record] = field(default_factory=dict)
+    failed: dict[str, WorkloadError] = field(default_factory=dict)
+
+
+def run_cells(cells: list[Cell], options: Options) -> Outcome:
+    """Run every cell; one that fails does not keep the others from running. Raises BudgetSpent at the limit."""
+    outcome = Outcome([(cell, options.run or cell.run_name(options.tag)) for cell in cells])
+    names = dict(outcome.runs)
+    view = LedgerView(options.url)
+    every_run = [*names.values(), *reference_runs(cells[0].experiment.name, options.work_dir)]
+    budget = Budget(view, every_run, options.max_kwh, options.max_hours)
+    for number, (cell, name) in enumerate(outcome.runs):
+        if len(cells) > 1:
+            _say_where(number, outcome, view)
+        base = cell.baseline(cells)
+        try:
+            outcome.records[name] = run_phases(
+                cell,
+                name,
+                options.work_dir,
+                url=options.url,
+                phases=options.phases,
+                baseline=options.baseline or (names[base] if base else None),
+                even_if_busy=options.even_if_busy,
+                check_budget=budget.check,
+            )
+        except BudgetSpent:
+            raise
+        except WorkloadError as error:
+            if len(cells) == 1:
+                raise
+            console.print(f"[bold red]{name}:[/] {escape(str(error))}")
+            outcome.failed[name] = error
+    return outcome
+
+
+def _say_where(number: int, outcome: Outcome, view: LedgerView) -> None:
+    """Which run, the joules so far, and a forecast to the end."""
+    name = outcome.runs[number][1]
+    console.rule(f"[bold]{name}[/] ({number + 1} of {len(outcome.runs)})")
+    if not ranks.is_first():
+        return
+    costs = [_cost(done, outcome.records[run]) for done, run in outcome.runs[:number] if run in outcome.records]
+    so_far = view.joules([run for _, run in outcome.runs[: number + 1]])
+    left = forecast(costs, [(cell.pipeline, artifact_facts(cell)) for cell, _ in outcome.runs[number:]])
+    words = [] if so_far is None else [f"{so_far:,.0f} J so far"]
+    if left is not None:
+        words.append(f"forecast to the end: {left.joules:,.0f} J, {left.seconds / 60:.1f} min")
+    if words:
+        console.print(f"[dim]{'; '.join(words)}[/]")
+
+
+def _cost(cell: Cell, record: Record) -> Cost:
+    joules: dict[str, float] = {}
+    seconds: dict[str, float] = {}
+    for line in record.bill:
+        joules[line["stage"]] = joules.get(line["stage"], 0.0) + line["joules"]
+        seconds[line["stage"]] = seconds.get(line["stage"], 0.0) + line["seconds"]
+    return Cost(cell.pipeline, artifact_facts(cell), joules, seconds)
