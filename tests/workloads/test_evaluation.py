@@ -88,7 +88,9 @@ IFEVAL = {
 MMLU = {
     "results": {"mmlu": {"acc,none": 0.6, "acc_stderr,none": "N/A"}},
     "group_subtasks": {"mmlu": ["stem", "other"], "stem": ["physics", "chemistry"]},
-    "n-samples": {name: {"original": 9, "effective": n} for name, n in (("physics", 3), ("chemistry", 4), ("other", 5))},
+    "n-samples": {
+        name: {"original": 9, "effective": n} for name, n in (("physics", 3), ("chemistry", 4), ("other", 5))
+    },
 }
 
 
