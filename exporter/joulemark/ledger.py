@@ -69,7 +69,7 @@ class Ledger:
         """A device is no longer read; what it used stays."""
         self._lanes.close(device.key)
         account = self.state.accounts[device.key]
-        self._book_all(account, account.let_go())
+        self._bookings.book_all(account, account.let_go())
 
     def resume(self, steady: float, wall: float) -> None:
         """After a start: close what ended while nobody looked, and let the rest run on.
