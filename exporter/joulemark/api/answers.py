@@ -138,3 +138,9 @@ class FactorsRecord(BaseModel):
     carbon_source: str | None = Field(description="where that figure is from")
     price_per_kwh: float | None
     currency: str | None
+
+
+class Pruned(BaseModel):
+    """A run that is not in the ledger any more."""
+
+    run: str

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query
 
 from .. import names
 from ..meter import Meter
-from .answers import RunRecord, RunSummary
+from .answers import Pruned, RunRecord, RunSummary
 from .body import body_of, schema_of
 from .problems import READ, WRITE, refusals
 from .requests import ArtifactBody, RunBody, ScoreBody
@@ -59,11 +59,11 @@ def _writes(calls: APIRouter, meter: Meter) -> None:
         meter.artifact(run, body.artifact, body.kind, body.role)
         return meter.run_record(run)
 
-    @calls.delete("/{run}", status_code=204, responses=refusals(*WRITE, 404, 409))
-    def prune(run: RunName) -> Response:
+    @calls.delete("/{run}", response_model=Pruned, responses=refusals(*WRITE, 404, 409))
+    def prune(run: RunName) -> dict[str, object]:
         """Forget a run for ever. Its joules stay in the totals of its devices, so that no counter goes down.
 
         A run with an open window is refused: end it first.
         """
         meter.prune(run)
-        return Response(status_code=204)
+        return {"run": run}
