@@ -107,7 +107,8 @@ def test_the_real_library_is_asked(nvml_library: Path, tmp_path: Path) -> None:
     words = (
         "import json; from joulemark_workloads.phases import gpu_guard as g; print(json.dumps(g.complaints(0.1, 0.1)))"
     )
-    environment = {**os.environ, **mock.environment(nvml_library)}
+    found = {"LD_LIBRARY_PATH": str(nvml_library), "MOCK_NVML_SCRIPT": str(mock.path)}
+    environment = {**os.environ, **found}
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "gpu0 is 50% busy" in json.loads(done.stdout)
