@@ -13,6 +13,7 @@ from typing import Any
 
 import pynvml
 import pytest
+from nvml_mock.script import Constant, Gpu, Script
 
 from joulemark_workloads.config import cells_of, read_document
 from joulemark_workloads.errors import WorkloadError
@@ -36,7 +37,7 @@ def plug(monkeypatch: pytest.MonkeyPatch, *cards: Card) -> None:
         "nvmlDeviceGetHandleByIndex": lambda index: cards[index],
         "nvmlDeviceGetUUID": lambda card: card.uuid,
         "nvmlDeviceGetUtilizationRates": lambda card: SimpleNamespace(gpu=card.used),
-        "nvmlDeviceGetComputeRunningProcesses": lambda card: [SimpleNamespace(pid=pid) for pid in card.pids],
+        "nvmlDeviceGetComputeRunningProcesses_v3": lambda card: [SimpleNamespace(pid=pid) for pid in card.pids],
         "nvmlDeviceGetCurrentClocksThrottleReasons": lambda card: card.throttle,
     }
     for name, answer in answers.items():
@@ -71,7 +72,7 @@ def test_a_card_that_does_not_tell_is_not_accused(monkeypatch: pytest.MonkeyPatc
     def unsupported(_: Any) -> None:
         raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
-    for name in ("UtilizationRates", "ComputeRunningProcesses", "CurrentClocksThrottleReasons"):
+    for name in ("UtilizationRates", "ComputeRunningProcesses_v3", "CurrentClocksThrottleReasons"):
         monkeypatch.setattr(pynvml, f"nvmlDeviceGet{name}", unsupported)
     assert gpu_guard.complaints(0.1, 0.02, 0.01) == []
 
@@ -97,13 +98,18 @@ def test_a_run_does_not_start_on_a_busy_card_unless_told(
     assert run_phases(cell, "s", tmp_path, url=exporter.url, phases=("prerun",)).has("prerun")
 
 
-def test_the_real_library_is_asked(nvml_library: Path) -> None:
+def test_the_real_library_is_asked(nvml_library: Path, tmp_path: Path) -> None:
     # The mock's card is half busy, by a library that the real bindings load.
-    script = (
+    card = Gpu()
+    card.pieces.append((0.0, Constant(100.0)))
+    mock = Script(tmp_path / "script", [card])
+    mock.save()
+    words = (
         "import json; from joulemark_workloads.phases import gpu_guard as g; print(json.dumps(g.complaints(0.1, 0.1)))"
     )
-    environment = {**os.environ, "LD_LIBRARY_PATH": str(nvml_library)}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=120)
+    found = {"LD_LIBRARY_PATH": str(nvml_library), "MOCK_NVML_SCRIPT": str(mock.path)}
+    environment = {**os.environ, **found}
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "gpu0 is 50% busy" in json.loads(done.stdout)
 

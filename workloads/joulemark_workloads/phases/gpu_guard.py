@@ -57,7 +57,8 @@ def driver() -> dict[str, Any]:
 
 
 def _states(name: str, handle: Any) -> Iterator[str]:
-    others = [p.pid for p in _or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()]
+    # By its version: the plain name raises no NVMLError where the driver is too old for it.
+    others = [p.pid for p in _or_none(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)) or ()]
     for pid in others:
         if pid != os.getpid():
             yield f"{name} is used by process {pid}"
