@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pynvml
 import pytest
 from tiny_model import tiny_folder
 
@@ -20,6 +21,16 @@ generation: {{prompts: 8, prompt_tokens: 8, max_new_tokens: 24, batch_prompts: 4
 training: {{effective_batch_blocks: 4, micro_batch_blocks: 2, warmup_steps: 1, learning_rate: 0.01}}
 evaluation: {{tasks: [], serving: {{sequences: 2, prompt_tokens: 8, warmup_tokens: 1, new_tokens: 4}}}}
 """
+
+
+@pytest.fixture(autouse=True)
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process sees no GPU: tests before may have loaded a scripted one into it, lost or busy as it was left."""
+
+    def absent() -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_DRIVER_NOT_LOADED)
+
+    monkeypatch.setattr(pynvml, "nvmlInit", absent)
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,17 @@ def test_a_card_that_does_not_tell_is_not_accused(monkeypatch: pytest.MonkeyPatc
     assert gpu_guard.complaints(0.1, 0.02, 0.01) == []
 
 
+def test_a_card_that_is_lost_is_named_and_fails_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    plug(monkeypatch, Card("GPU-a"))
+
+    def lost(_: Any) -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetUUID", lost)
+    assert gpu_guard.complaints(0.1, 0.02, 0.01) == ["a GPU does not answer (GPU is lost)"]
+    assert gpu_guard.driver() == {}
+
+
 def test_a_run_does_not_start_on_a_busy_card_unless_told(
     monkeypatch: pytest.MonkeyPatch,
     experiment_file: Callable[..., Path],

@@ -63,7 +63,7 @@ def _writes(calls: APIRouter, meter: Meter) -> None:
     def prune(run: RunName) -> dict[str, object]:
         """Forget a run for ever. Its joules stay in the totals of its devices, so that no counter goes down.
 
-        A run with an open window is refused: end it first.
+        A run with an open window, or one whose last joules are not settled yet, is refused: end it first.
         """
         meter.prune(run)
         return {"run": run}

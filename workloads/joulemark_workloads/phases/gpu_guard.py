@@ -26,7 +26,10 @@ def complaints(busy_utilization: float, seconds: float, interval: float = 0.25) 
     except pynvml.NVMLError:
         return []
     try:
-        handles = list(_visible())
+        try:
+            handles = list(_visible())
+        except pynvml.NVMLError as error:
+            return [f"a GPU does not answer ({error})"]
         used: dict[str, list[int]] = {name: [] for name, _ in handles}
         found: dict[str, None] = {}
         for _ in range(max(1, round(seconds / interval))):
@@ -44,7 +47,7 @@ def complaints(busy_utilization: float, seconds: float, interval: float = 0.25) 
 
 
 def driver() -> dict[str, Any]:
-    """GPU names and driver version; empty where there is no GPU."""
+    """GPU names and driver version; empty where there is no GPU, or one does not answer: no run fails for that."""
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
@@ -52,6 +55,8 @@ def driver() -> dict[str, Any]:
     try:
         names = [str(pynvml.nvmlDeviceGetName(handle)) for _, handle in _visible()]
         return {"gpus": names, "driver": str(pynvml.nvmlSystemGetDriverVersion())}
+    except pynvml.NVMLError:
+        return {}
     finally:
         pynvml.nvmlShutdown()
 
