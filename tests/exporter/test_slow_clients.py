@@ -107,7 +107,9 @@ def test_what_is_no_proper_request_is_refused_as_a_problem(exporter: Exporter, s
 
 # -- each limit by itself, with short ones --------------------------------------------------------------------
 
-LIMITS = Limits(handshake_seconds=0.5, header_seconds=0.5, body_seconds=0.5, reading_seconds=0.5, connections=3)
+LIMITS = Limits(
+    handshake_seconds=0.5, header_seconds=0.5, body_seconds=0.5, reading_seconds=0.5, connections=3, waiting=2
+)
 
 
 @pytest.fixture
@@ -205,6 +207,24 @@ def test_a_server_that_takes_its_time_is_not_the_clients_fault(
         assert raw.recv(4096).startswith(b"HTTP/1.1 200")
 
 
+def test_a_newcomer_takes_the_place_of_who_asks_ahead_of_the_answers(
+    small_server: tuple[int, Callable[[], None]],
+) -> None:
+    port, release = small_server
+    with ExitStack() as all_of_them:
+        honest = [all_of_them.enter_context(connect(port, get("/working"))) for _ in range(2)]
+        ahead = all_of_them.enter_context(connect(port, get("/working") * 3))
+        time.sleep(0.5)
+        with connect(port, get("/")) as newcomer:
+            newcomer.settimeout(10)
+            assert newcomer.recv(4096).startswith(b"HTTP/1.1 200")
+        assert ends(ahead)
+        release()
+        for raw in honest:
+            raw.settimeout(10)
+            assert raw.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 def test_a_newcomer_takes_the_place_of_who_waited_longest(small_server: tuple[int, Callable[[], None]]) -> None:
     port, release = small_server
     with ExitStack() as all_of_them:
@@ -220,3 +240,26 @@ def test_a_newcomer_takes_the_place_of_who_waited_longest(small_server: tuple[in
         release()
         working.settimeout(10)
         assert working.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_while_all_are_being_served_a_newcomer_is_let_in_but_not_any_number(
+    small_server: tuple[int, Callable[[], None]],
+) -> None:
+    port, release = small_server
+    with ExitStack() as all_of_them:
+        working = []
+        for _ in range(4):
+            # One after another: who has not asked yet would make room for the next.
+            working.append(all_of_them.enter_context(connect(port, get("/working"))))
+            time.sleep(0.3)
+        with connect(port, get("/")) as newcomer:
+            newcomer.settimeout(10)
+            assert newcomer.recv(4096).startswith(b"HTTP/1.1 200")
+        time.sleep(0.5)
+        working.append(all_of_them.enter_context(connect(port, get("/working"))))
+        time.sleep(0.5)
+        assert ends(all_of_them.enter_context(connect(port)))
+        release()
+        for raw in working:
+            raw.settimeout(10)
+            assert raw.recv(4096).startswith(b"HTTP/1.1 200")

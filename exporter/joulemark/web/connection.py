@@ -22,13 +22,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds that a client may take for each part, and how many connections there may be."""
+    """Seconds that a client may take for each part, and how many connections there may be.
+
+    While all of them are being served, so many newcomers (`waiting`) may come in besides, and make room for each other.
+    """
 
     handshake_seconds: float = 10.0
     header_seconds: float = 10.0
     body_seconds: float = 15.0
     reading_seconds: float = 20.0
     connections: int = 256
+    waiting: int = 32
 
 
 @dataclass(frozen=True)
@@ -143,16 +147,22 @@ class Connection(H11Protocol):
         return unsent + (self._raw.get_write_buffer_size() if self._raw is not None else 0)
 
     def _make_room(self) -> bool:
-        """Below the bound, or the connection that waited longest is cut off; false when all are being served."""
+        """Below the bound, or the connection that waited longest is cut off; false when all are being served.
+
+        Who asks ahead of the answers is cut off though it is served: it would hold its place for as long as it likes.
+        """
         if len(self.connections) < self._limits.connections:
             return True
-        others = [x for x in self.connections if isinstance(x, Connection) and not x._in_service()]
+        others = [x for x in self.connections if isinstance(x, Connection) and x._may_go()]
         if not others:
-            return False
+            return len(self.connections) < self._limits.connections + self._limits.waiting
         longest = min(others, key=lambda other: other._served_at)
         self.connections.discard(longest)
         longest.abort()
         return True
+
+    def _may_go(self) -> bool:
+        return not self._in_service() or bool(self.conn.trailing_data[0])
 
     def _in_service(self) -> bool:
         waits = self._waiting_for()
