@@ -100,14 +100,14 @@ dist.destroy_process_group()
 
 def test_rubbish_on_the_socket_is_not_counted(monkeypatch: pytest.MonkeyPatch, fake: FakeExporter) -> None:
     monkeypatch.setenv("MASTER_PORT", str(fake.port))
-    run = joulemark.run("kd-2", url=fake.url, local_rank=0)
+    run = joulemark.run("rubbish", url=fake.url, local_rank=0)
     with run.stage("student") as stage, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         stage.add_tokens(trained=1)
         good = Message("x", 1, "student", "", 1, {"trained": 4}).encoded()
         bad = Message("y", 1, "student", "", 1, {"trained": -4}).encoded()
         for message in (b"\xff\x00", b"{}", b"[" * 9000, b'{"who": 1}', bad, good, good):
-            sender.sendto(message, socket_path("kd-2", 1))
-        sender.sendto(Message("x", 1, leaves=True).encoded(), socket_path("kd-2", 1))
+            sender.sendto(message, socket_path("rubbish", 1))
+        sender.sendto(Message("x", 1, leaves=True).encoded(), socket_path("rubbish", 1))
     run.close()
     assert fake.windows["w0"]["tokens"] == {"trained": 5}
 

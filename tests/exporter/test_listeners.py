@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,9 +91,9 @@ def test_what_is_wrong_with_a_socket_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_another_user_may_come_in_by_the_group_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
-    folder = tmp_path_factory.getbasetemp().parent.parent
-    path = folder / f"joulemark-{os.getpid()}.sock"
+def test_another_user_may_come_in_by_the_group_alone() -> None:
+    # A test's own folder is closed to other users.
+    path = Path(tempfile.gettempdir()) / f"joulemark-{os.getpid()}.sock"
     address = Address(path=path)
     connect = f"import socket; socket.socket(socket.AF_UNIX).connect({str(path)!r})"
 
