@@ -18,7 +18,8 @@ PROMETHEUS = Path(__file__).parents[2] / "prometheus"
 
 RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
 ALERTS = sorted((PROMETHEUS / "alerts").glob("*.yml"))
-RUNBOOK = PROMETHEUS.parent / "docs" / "runbook.md"
+DOCS = PROMETHEUS.parent / "docs"
+RUNBOOK = DOCS / "runbook.md"
 
 pytestmark = [
     pytest.mark.prometheus,
@@ -112,3 +113,29 @@ def test_amtool_is_content() -> None:
     argv = ["amtool", "check-config", "alertmanager.yml"]
     done = subprocess.run(argv, cwd=PROMETHEUS, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_queries_on_other_exporters_series_are_the_tested_ones() -> None:
+    page = (RUNBOOK.parent / "existing-jobs.md").read_text()
+    tests = yaml.safe_load((PROMETHEUS / "tests" / "existing_jobs_test.yml").read_text())["tests"]
+    tested = {" ".join(claim["expr"].split()) for test in tests for claim in test["promql_expr_test"]}
+    shown = {" ".join(query.split()) for query in re.findall(r"```promql\n(.*?)```", page, re.DOTALL)}
+    assert len(shown) == 8
+    assert shown <= tested
+
+
+def test_no_rule_is_kept_that_nothing_asks_for() -> None:
+    """Every name is read by another rule, named in a page for users, or in a test."""
+    texts = [path.read_text() for path in (*RULES, *(PROMETHEUS / "tests").glob("*.yml"), *DOCS.glob("*.md"))]
+    everything = "\n".join(texts)
+    for name in {name for path in RULES for name in re.findall(r"- record: (\S+)", path.read_text())}:
+        assert len(re.findall(rf"(?<![\w:]){name}(?![\w:])", everything)) > 1, name
+
+
+@pytest.mark.parametrize("path", sorted((PROMETHEUS / "tests").glob("*.yml")), ids=lambda path: path.stem)
+def test_unit_tests_evaluate_groups_in_a_known_order(path: Path) -> None:
+    """Promtool takes groups that are not named in any order, and figures follow from each other."""
+    test = yaml.safe_load(path.read_text())
+    if "../rules/*.yml" in test["rule_files"]:
+        groups = {group["name"] for rules in RULES for group in yaml.safe_load(rules.read_text())["groups"]}
+        assert set(test["group_eval_order"]) == groups
