@@ -237,18 +237,6 @@ def test_markdown_has_totals_bounds_tables_and_footnotes() -> None:
     assert "## Methods" in text
 
 
-def test_latex_prints_what_is_there() -> None:
-    hostile = {HOSTILE: record(HOSTILE, [stage("eval", 1.0)], pipeline="50 % of_it", student="{s}", origin="modelled")}
-    text = as_text(report_of(hostile), "latex")
-    assert r"50 \% of\_it \{s\}" in text
-    assert text.count("\\begin{table}") == text.count("\\end{table}") == 2
-    assert r"MODELLED" in text.split("\\caption{")[1], "a caption travels with its table"
-    for line in text.splitlines():
-        if line.endswith(r"\\"):
-            assert line.count(" & ") == text.splitlines()[text.splitlines().index(r"\toprule") + 1].count(" & ")
-            break
-
-
 def test_the_methods_paragraph_says_how_and_with_what() -> None:
     text = json.loads(as_text(everything(), "json"))["methods"]
     said = (

@@ -43,8 +43,8 @@ def marks(accounts: Sequence[Account]) -> list[str]:
     """One line for each origin other than measured, naming its runs."""
     lines = []
     for origin in sorted({account.origin for account in accounts if account.origin in MARKS}):
-        named = ", ".join(account.run for account in accounts if account.origin == origin)
-        lines.append(f"{MARKS[origin]} ({named})")
+        named = [account.run for account in accounts if account.origin == origin]
+        lines.append(f"{MARKS[origin]} ({'all runs' if len(named) == len(accounts) > 1 else ', '.join(named)})")
     return lines
 
 
