@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..accounting import REASONS
 from .canvas import MUTED, STAGE_COLOURS, Size, title
@@ -63,6 +64,8 @@ def _panel(axes: Any, cell: Cell) -> None:
     axes.axhline(student * factor, color=MUTED, linewidth=0.8, linestyle=":")
     if shown > 60:
         axes.set_xscale("log")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlim(0.5 if shown <= 60 else 1, shown + 0.5)
     axes.set_ylim(0, (teacher + student) * factor * 1.08)
     axes.set_xlabel("N, students that share it")

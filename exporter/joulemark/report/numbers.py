@@ -44,9 +44,12 @@ def places_for(largest: float) -> int:
     return _digits(largest, 4)
 
 
-def fixed(value: float | None, places: int = 1) -> str:
-    """A figure with so many decimal places, nothing where there is none."""
-    return "" if value is None else f"{value:,.{places}f}"
+def fixed(value: float | None, places: int | None = None) -> str:
+    """A figure with so many decimal places (one below 100,000, else none), nothing where there is none."""
+    if value is None:
+        return ""
+    shown = int(abs(value) < 1e5) if places is None else places
+    return f"{value:,.{shown}f}"
 
 
 def percent(ratio: float | None, places: int = 1) -> str:

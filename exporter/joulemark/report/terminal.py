@@ -24,8 +24,10 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text(f" {line} ", style=_MARK_STYLE))
     console.print(_runs(report.accounts))
     for table in tables.tables(report) if len(report.accounts) > 1 else []:
+        console.print()
         console.print(_shown(table))
         console.print(Text(table.caption, style="dim"))
+    console.print()
     for line in footnotes(report):
         console.print(Text(line, style=_MARK_STYLE if line in marked else ""))
 
