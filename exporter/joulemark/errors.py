@@ -10,6 +10,7 @@ JoulemarkError
 ├── SettingsError         a flag, environment variable or YAML key that cannot be used
 ├── SourceUnavailable     a power source that this machine does not have
 ├── ReadFailed            one reading that did not come; carries a short reason
+├── EngineAway            a container engine that does not answer, or not to us
 ├── LedgerError           a ledger that cannot be opened or written
 └── ClientError           a call of the client that failed; reaches a job in strict mode only
     ├── ExporterAway      no usable answer came
@@ -84,6 +85,10 @@ class ReadFailed(JoulemarkError):
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(detail or reason)
         self.reason = reason
+
+
+class EngineAway(JoulemarkError):
+    """A container engine that does not answer, or not to us; the message says what to do."""
 
 
 class LedgerError(JoulemarkError):

@@ -168,6 +168,13 @@ class Meter:
             in_memory = self.ledger.state.windows
             return [self.summary(in_memory.get(window.id, window)) for window in found]
 
+    def keyed_windows(self, prefix: str) -> dict[str, str]:
+        """The open windows that were begun with an idempotency key that begins so: key to window."""
+        with self._lock:
+            opened = {window.id for window in self.ledger.active()}
+            answered = self.ledger.state.answered.values()
+            return {x.key: x.window for x in answered if x.key.startswith(prefix) and x.window in opened}
+
     # -- runs ----------------------------------------------------------------------------------------------
 
     def declare(self, name: str, fields: Mapping[str, object]) -> None:

@@ -193,6 +193,18 @@ TABLE = (
         "Ledger files that were damaged and set aside; totals went on from the last good copy.",
     ),
     Metric("joulemark_ledger_copy_timestamp_seconds", "gauge", "Unix time of the last good copy of the ledger file."),
+    Metric(
+        "joulemark_docker_up",
+        "gauge",
+        "1 while the container engine is followed, 0 while it is away; absent without --docker.",
+    ),
+    Metric(
+        "joulemark_docker_containers",
+        "gauge",
+        "Labelled containers that run: booked, stepped_back (their job tells its stages itself) or refused (see the "
+        "log).",
+        ("state",),
+    ),
     Metric("joulemark_build_info", "gauge", "The version that runs.", ("version",)),
 )
 

@@ -36,11 +36,11 @@ class Page:
         self._series: dict[SeriesKey, tuple[SeriesView, Lines]] = {}
         self._runs: dict[str, tuple[RunView, Lines]] = {}
 
-    def text(self, snapshot: Snapshot, *, openmetrics: bool) -> bytes:
-        """The page of this snapshot, in the OpenMetrics or the older Prometheus text format."""
+    def text(self, snapshot: Snapshot, beside: Iterable[Sample] = (), *, openmetrics: bool) -> bytes:
+        """The page of this snapshot and the samples beside it, in the OpenMetrics or the older text format."""
         with self._lock:
             parts: dict[str, list[str]] = {metric.name: [] for metric in TABLE}
-            for lines in self._pieces(snapshot):
+            for lines in (*self._pieces(snapshot), _lines(beside)):
                 for name, text in lines.items():
                     parts[name].append(text)
         texts = (text for metric in TABLE for text in (_head(metric, openmetrics=openmetrics), *parts[metric.name]))

@@ -9,6 +9,9 @@ from contextlib import ExitStack
 
 from .api import create_app
 from .clock import SystemClock
+from .containers.bookings import ContainerBookings
+from .containers.engine import connector
+from .containers.watch import ContainerWatch
 from .copier import Copier
 from .gpus import gpus_present
 from .meter import Meter
@@ -43,6 +46,7 @@ def serve(settings: Settings) -> None:
             sources, settings.state_dir, clock, keep_runs=settings.keep_runs, threads=True,
             factors=settings.factors, gpus_present=gpus_present(),
         )  # fmt: skip
+        watch = _container_watch(settings, meter)
         sampler = Sampler(meter, clock, settings.sample_interval)
         copier = Copier(meter)
         recovery = Recovery(meter, lambda: late_sources(settings, clock, meter.sources))
@@ -54,8 +58,13 @@ def serve(settings: Settings) -> None:
             sampler.start()
             recovery.start()
             copier.start()
-            serve_http(create_app(meter, _links(settings)), listeners, protection, settings.allowed_hosts)
+            if watch:
+                watch.start()
+            app = create_app(meter, _links(settings), [watch.samples] if watch else [])
+            serve_http(app, listeners, protection, settings.allowed_hosts)
         finally:
+            if watch:
+                watch.stop()
             copier.stop()
             recovery.stop()
             if sampler.is_alive():
@@ -67,6 +76,12 @@ def serve(settings: Settings) -> None:
 def _exit(number: int, frame: object) -> None:
     del number, frame
     sys.exit(0)
+
+
+def _container_watch(settings: Settings, meter: Meter) -> ContainerWatch | None:
+    if not settings.docker:
+        return None
+    return ContainerWatch(ContainerBookings(meter), connector(settings.docker_host))
 
 
 def _log_devices(meter: Meter) -> None:

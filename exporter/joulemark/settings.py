@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import yaml
 
@@ -15,50 +14,26 @@ from .addresses import Address, parse_addresses
 from .carbon import intensity_of
 from .errors import SettingsError
 from .factors import Factors
+from .setting_values import duration, engine, names, octal, truth, url
 
 SOURCES = ("auto", "nvml_counter", "nvml_power", "rapl", "cpu_model", "replay")
-
-
-def _duration(text: str) -> float:
-    """Seconds from '100ms', '0.1s', '2m' or a plain number of seconds."""
-    units = {"ms": 1e-3, "s": 1.0, "m": 60.0}
-    for unit in ("ms", "s", "m"):
-        if text.endswith(unit):
-            return float(text[: -len(unit)]) * units[unit]
-    return float(text)
-
-
-def _octal(text: str) -> int:
-    return int(text, 8)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip().lower() for name in text.split(",") if name.strip())
-    if any(set(name) & set("/ @:*") for name in names):
-        raise ValueError("a host name has neither scheme nor port")
-    return names
-
-
-def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.username:
-        raise ValueError("not a web address")
-    return text
 
 
 @dataclass(frozen=True)
 class Setting:
     """One row of the table: `field` is the attribute of Settings, `flag` the option, also the YAML key.
 
-    `many` says that it takes several values, separated by commas or given by repeating the option.
+    `many` says that it takes several values, separated by commas or given by repeating the option, `switch` that the
+    option alone means true.
     """
 
     field: str
     flag: str
     parse: Any
     help: str
-    group: Literal["Power and ledger", "CO2e and cost", "Web"] = "Power and ledger"
+    group: Literal["Power and ledger", "CO2e and cost", "Jobs that already exist", "Web"] = "Power and ledger"
     many: bool = False
+    switch: bool = False
 
     @property
     def variable(self) -> str:
@@ -69,7 +44,7 @@ class Setting:
 TABLE = (
     Setting("state_dir", "state-dir", Path, "Folder of the ledger (SQLite); totals survive restarts there."),
     Setting("source", "source", str, "Power source: " + ", ".join(SOURCES) + "."),
-    Setting("sample_interval", "sample-interval", _duration, "Time between readings: 100ms, 0.5s, 1."),
+    Setting("sample_interval", "sample-interval", duration, "Time between readings: 100ms, 0.5s, 1."),
     Setting("keep_runs", "keep-runs", int, "How many of the newest runs stay on /metrics."),
     Setting("cpu_tdp_watts", "cpu-model.tdp-watts", float, "TDP for the CPU model, all packages, in watts."),
     Setting("cpu_idle_watts", "cpu-model.idle-watts", float, "Idle power for the CPU model in watts."),
@@ -105,6 +80,21 @@ TABLE = (
     ),
     Setting("price_per_kwh", "price.per-kwh", float, "Price of a kWh, for cost.", "CO2e and cost"),
     Setting("price_currency", "price.currency", str, "Currency of the price: EUR, USD, …", "CO2e and cost"),
+    Setting(
+        "docker",
+        "docker",
+        truth,
+        "Book containers that carry the labels joulemark.run and joulemark.stage.",
+        "Jobs that already exist",
+        switch=True,
+    ),
+    Setting(
+        "docker_host",
+        "docker.host",
+        engine,
+        "Container engine for --docker: unix:///PATH or tcp://HOST:PORT; read access is enough.",
+        "Jobs that already exist",
+    ),
     Setting("log_level", "log.level", str, "debug, info, warning or error."),
     Setting(
         "listen_addresses",
@@ -114,12 +104,12 @@ TABLE = (
         "Web",
         many=True,
     ),
-    Setting("socket_mode", "web.socket-mode", _octal, "Permissions of the Unix socket, octal, e.g. 666.", "Web"),
+    Setting("socket_mode", "web.socket-mode", octal, "Permissions of the Unix socket, octal, e.g. 666.", "Web"),
     Setting("socket_group", "web.socket-group", str, "Group of the Unix socket, e.g. of those who run jobs.", "Web"),
     Setting(
         "allowed_hosts",
         "web.allowed-hosts",
-        _names,
+        names,
         "Names beside localhost by which browsers may reach a loopback address, e.g. of a reverse proxy.",
         "Web",
         many=True,
@@ -138,8 +128,8 @@ TABLE = (
         "Who may write, NAME:TOKEN lines; from then on every writer needs one, and may be on another machine.",
         "Web",
     ),
-    Setting("prometheus_url", "web.prometheus-url", _url, "Where browsers find Prometheus: linked on the page.", "Web"),
-    Setting("grafana_url", "web.grafana-url", _url, "Where browsers find Grafana: linked on the page.", "Web"),
+    Setting("prometheus_url", "web.prometheus-url", url, "Where browsers find Prometheus: linked on the page.", "Web"),
+    Setting("grafana_url", "web.grafana-url", url, "Where browsers find Grafana: linked on the page.", "Web"),
 )
 
 
@@ -166,6 +156,8 @@ class Settings:
     carbon_file: Path | None = None
     price_per_kwh: float | None = None
     price_currency: str | None = None
+    docker: bool = False
+    docker_host: str | None = None
     log_level: str = "info"
     listen_addresses: tuple[Address, ...] = (Address("127.0.0.1", 9871),)
     socket_mode: int = 0o660
@@ -205,6 +197,8 @@ def default_text(row: Setting) -> str:
         return str(default_state_dir())
     if row.field == "socket_mode":
         return f"{value:o}"
+    if isinstance(value, bool):
+        return ""
     if isinstance(value, tuple):
         return ",".join(str(item) for item in value)
     return "" if value is None else str(value)

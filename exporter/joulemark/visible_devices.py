@@ -80,7 +80,7 @@ def visible_gpus(environment: str | None, known: Mapping[str, str]) -> list[str]
     As in CUDA the list ends at the first entry that is no GPU, and shows none when it holds one twice.
     """
     if environment is None:
-        return _gpus(known)
+        return gpus_of(known)
     entries = [entry.strip() for entry in environment.split(",")]
     by_uuid = entries[0].startswith("GPU-")
     found: list[str] = []
@@ -97,7 +97,7 @@ def visible_gpus(environment: str | None, known: Mapping[str, str]) -> list[str]
 
 
 def _unnamed(environment: str | None, known: Mapping[str, str]) -> list[str] | None:
-    gpus = _gpus(known)
+    gpus = gpus_of(known)
     if environment is None or not gpus:
         return None
     visible = visible_gpus(environment, known)
@@ -141,7 +141,8 @@ def _texts(devices: Devices) -> tuple[str, ...]:
     return (devices,) if isinstance(devices, str) else tuple(str(device) for device in devices)
 
 
-def _gpus(known: Mapping[str, str]) -> list[str]:
+def gpus_of(known: Mapping[str, str]) -> list[str]:
+    """The GPUs among the devices, in the order of their numbers."""
     return sorted((name for name in known if _GPU.fullmatch(name)), key=lambda name: int(name[3:]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -18,10 +19,11 @@ refused, and what would be accepted; nothing of it reaches the ledger.
 """
 
 
-def create_app(meter: Meter, links: dict[str, str] | None = None) -> FastAPI:
+def create_app(meter: Meter, links: dict[str, str] | None = None, beside: Sequence[pages.Beside] = ()) -> FastAPI:
     """The application over one meter; it lets everybody do everything, `web` guards it.
 
-    `links` maps names of other services to where browsers find them, for the page at `/`.
+    `links` maps names of other services to where browsers find them, for the page at `/`; `beside` gives what is on
+    /metrics beside the ledger.
     """
     release = version("joulemark")
     app = FastAPI(
@@ -35,7 +37,7 @@ def create_app(meter: Meter, links: dict[str, str] | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     problems.install(app)
-    app.include_router(pages.router(meter, release, links or {}))
+    app.include_router(pages.router(meter, release, links or {}, beside))
     for part in (stages, devices, factors, runs):
         app.include_router(part.router(meter), prefix="/api/v1")
     return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from importlib.resources import files
 
@@ -11,6 +12,7 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 from starlette.background import BackgroundTask
 from starlette.datastructures import Headers
 
+from ..exposition import Sample
 from ..meter import Meter
 from ..page import Page
 from .problems import Refused
@@ -19,10 +21,12 @@ from .threads import SCRAPES, in_threads
 # A page on loopback is not worth compressing well.
 _GZIP_LEVEL = 1
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+# What is on /metrics beside the ledger: asked at every scrape, must not wait.
+Beside = Callable[[], Iterable[Sample]]
 _STATIC = ("style.css", "figures.js", "landing.js", "docs.js", "icon.svg")
 
 
-def router(meter: Meter, release: str, links: dict[str, str]) -> APIRouter:
+def router(meter: Meter, release: str, links: dict[str, str], beside: Sequence[Beside]) -> APIRouter:
     """The pages over this meter; `links` maps the names of other services to where browsers find them."""
     pages = APIRouter(include_in_schema=False)
     page = Page(release)
@@ -32,7 +36,7 @@ def router(meter: Meter, release: str, links: dict[str, str]) -> APIRouter:
     @pages.get("/metrics")
     @in_threads(SCRAPES)
     def metrics(request: Request) -> Response:
-        return _scrape(meter, page, request.headers)
+        return _scrape(meter, page, request.headers, [sample for samples in beside for sample in samples()])
 
     @pages.get("/")
     async def overview() -> Response:
@@ -52,10 +56,10 @@ def router(meter: Meter, release: str, links: dict[str, str]) -> APIRouter:
     return pages
 
 
-def _scrape(meter: Meter, page: Page, asked: Headers) -> Response:
+def _scrape(meter: Meter, page: Page, asked: Headers, beside: Iterable[Sample]) -> Response:
     _, content_type = choose_encoder(asked.get("accept", ""))
     snapshot = meter.snapshot()
-    body = page.text(snapshot, openmetrics=content_type.startswith("application/openmetrics-text"))
+    body = page.text(snapshot, beside, openmetrics=content_type.startswith("application/openmetrics-text"))
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     if gzip_accepted(asked.get("accept-encoding", "")):
         body = gzip.compress(body, _GZIP_LEVEL, mtime=0)

@@ -26,11 +26,17 @@ environment, that over the file. Token and web configuration files are read anew
 
 def _serve(**options: Any) -> None:
     config_file: Path | None = options.pop("config_file")
-    flags = {name: ",".join(value) if isinstance(value, list) else value for name, value in options.items()}
+    flags = {name: _as_typed(value) for name, value in options.items()}
     settings = load_settings(flags, os.environ, config_file)
     from ..serve import serve  # the web stack is loaded only by those who serve
 
     serve(settings)
+
+
+def _as_typed(value: str | list[str] | bool | None) -> str | None:
+    if isinstance(value, list):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _with_options() -> Any:
@@ -56,7 +62,7 @@ def _with_options() -> Any:
 
 
 def _annotation(row: Setting) -> Any:
-    kind: Any = Optional[list[str]] if row.many else Optional[str]  # noqa: UP045
+    kind: Any = Optional[bool] if row.switch else Optional[list[str]] if row.many else Optional[str]  # noqa: UP045
     default = default_text(row)
     words = f"{row.help} [default: {default}]" if default else row.help
     return Annotated[kind, typer.Option(f"--{row.flag}", help=f"{words} [{row.variable}]", rich_help_panel=row.group)]
