@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from tiny_model import VOCABULARY, tiny_model
 
 from joulemark_workloads.config.sections import LogitCache
+from joulemark_workloads.errors import WorkloadError
 from joulemark_workloads.teacher.artifact import Artifact, open_artifact
 from joulemark_workloads.teacher.cache_size import bytes_per_token
-from joulemark_workloads.teacher.logit_cache import KIND, collate, fill, table_of, top_of
+from joulemark_workloads.teacher.logit_cache import KIND, collate, fill, narrowed, table_of, top_of
 
 BLOCKS, TOKENS, TOP_K = 7, 8, 5
 
@@ -81,12 +82,35 @@ def test_mass_is_conserved_for_any_k(seed: int, top_k: int, tokens: int) -> None
     assert torch.isfinite(top.tail).all()
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.sampled_from([1, 7, 20]), st.sampled_from([320, 2560, 2561, 6400]))
+def test_the_largest_are_found_whatever_the_vocabulary_and_its_ties(seed: int, top_k: int, vocabulary: int) -> None:
+    logits = torch.randn(9, vocabulary, generator=torch.Generator().manual_seed(seed))
+    # Coarse, so that many are equal.
+    logits[::2] = (4 * logits[::2]).round()
+    top = top_of(logits, top_k, 1.0)
+    truth = torch.log_softmax(logits, dim=-1)
+    assert torch.allclose(top.log_probs, torch.topk(truth, top_k, dim=-1).values, atol=1e-5)
+    assert torch.allclose(torch.gather(truth, -1, top.ids), top.log_probs, atol=1e-5)
+    assert all(len(set(row)) == top_k for row in top.ids.tolist())
+
+
+def test_a_teacher_whose_logits_are_no_numbers_is_refused(tmp_path: Path, blocks: Any) -> None:
+    model = tiny_model()
+    with torch.no_grad():
+        model.lm_head.weight[3] = float("nan")
+    made = cache(tmp_path)
+    with pytest.raises(WorkloadError, match=r"no numbers: set teacher\.dtype"):
+        list(fill(made, made.missing, model, blocks, 1, "kd-1"))
+    assert made.tokens == 0
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 @pytest.mark.parametrize("vocabulary", [97, 100_352])
 def test_the_stated_room_is_what_a_token_takes(tmp_path: Path, dtype: str, vocabulary: int) -> None:
     tokens = 4096
     top = top_of(torch.randn(tokens, 97), 16, 1.0)
     made = open_artifact(tmp_path, KIND, {}, 1)
-    shard = made.append(0, table_of(top, vocabulary, 64, dtype), tokens, "kd-1")
+    shard = made.append(0, table_of(narrowed(top, vocabulary, dtype), 64), tokens, "kd-1")
     stated = bytes_per_token(LogitCache(top_k=16, dtype="float16" if dtype == "float16" else "float32"), vocabulary)
     assert stated <= shard.bytes / tokens <= stated * 1.01

@@ -93,7 +93,7 @@ class Artifact:
         digest = hashlib.sha256(data).hexdigest()
         file = self._file(index)
         _write_whole(file, data)
-        if _digest(file) != digest:
+        if not _reads_back(file, data):
             raise WorkloadError(f"{file} reads back otherwise than it was written: the disk is failing")
         shard = Shard(len(table), tokens, len(data), digest, made_by)
         _write_whole(file.with_suffix(".json"), json.dumps(shard._asdict(), indent=1).encode())
@@ -194,7 +194,7 @@ def _serialised(table: pa.Table) -> memoryview:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return memoryview(sink.getvalue())
+    return memoryview(sink.getvalue()).cast("B")
 
 
 def _write_whole(path: Path, data: bytes | memoryview) -> None:
@@ -209,6 +209,19 @@ def _write_whole(path: Path, data: bytes | memoryview) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def _reads_back(path: Path, data: memoryview) -> bool:
+    """Whether the disk gives back what was written; from the disk itself where the system can be asked to forget."""
+    with path.open("rb", buffering=0) as file:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        place = 0
+        while chunk := file.read(_CHUNK_BYTES):
+            if chunk != data[place : place + len(chunk)]:
+                return False
+            place += len(chunk)
+    return place == len(data)
 
 
 def _digest(path: Path) -> str:

@@ -10,13 +10,16 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from ..errors import WorkloadError
 from ..student.losses import TeacherLogits
 from .artifact import Artifact
 from .cache_size import NARROW_VOCABULARY
 
 KIND = "logit_cache"
-# Rows of logits worked on at a time: what log-sum-exp writes then stays in the processor's cache.
-_ROWS = 128
+# Rows of logits worked on at a time: what log-softmax writes then stays in the processor's cache.
+_ROWS = 32
+# Sizes of the groups whose maxima tell on a CPU where the largest classes are.
+_GROUPS = (64, 8)
 # Below this the tail is nothing in 16 bits, and its logarithm must stay finite.
 _SMALLEST_TAIL = 1e-6
 
@@ -37,22 +40,42 @@ def top_of(logits: torch.Tensor, top_k: int, temperature: float) -> Top:
 
 def _top(logits: torch.Tensor, top_k: int, temperature: float) -> Top:
     scaled = logits.float() / temperature if temperature != 1 else logits.float()
-    values, ids = torch.topk(scaled, top_k, dim=-1)
-    top = values - torch.logsumexp(scaled, dim=-1, keepdim=True)
+    # A GPU sorts whole rows faster than it gathers.
+    _, ids = _largest(scaled, top_k, _GROUPS if scaled.device.type == "cpu" else ())
+    # From the fused log-softmax, as it is twice as fast as log-sum-exp by itself.
+    top = torch.log_softmax(scaled, dim=-1).gather(-1, ids)
     held = torch.logsumexp(top, dim=-1).clamp(max=-_SMALLEST_TAIL)
     return Top(ids, top, torch.log(-torch.expm1(held)))
 
 
-def table_of(top: Top, vocabulary: int, rows: int, dtype: str) -> pa.Table:
-    """So many equal rows as Arrow, without a Python list of numbers anywhere; ids take 16 bits where they fit."""
-    narrow = np.uint16 if vocabulary <= NARROW_VOCABULARY else np.int32
-    wide = np.float16 if dtype == "float16" else np.float32
-    columns = {
-        "ids": top.ids.cpu().numpy().astype(narrow),
-        "log_probs": top.log_probs.cpu().numpy().astype(wide),
-        "tail": top.tail.cpu().numpy().astype(wide),
-    }
-    return pa.table({name: _column(values.reshape(rows, -1)) for name, values in columns.items()})
+def _largest(values: torch.Tensor, k: int, groups: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The k largest of each row, largest first, and their places.
+
+    They lie in the k groups with the largest maxima: finding those means one pass, and then far less to sort.
+    """
+    rows, width = values.shape
+    size = groups[0] if groups else 1
+    if not groups or width % size or width < 2 * k * size:
+        found = _largest(values, k, groups[1:]) if groups else torch.topk(values, k, dim=-1)
+        return found[0], found[1]
+    grouped = values.reshape(rows, -1, size)
+    kept = torch.topk(grouped.amax(-1), k, dim=-1, sorted=False).indices
+    start = torch.arange(rows, device=values.device)[:, None] * grouped.shape[1]
+    candidates = grouped.reshape(-1, size).index_select(0, (kept + start).flatten()).view(rows, -1)
+    best, places = _largest(candidates, k, groups[1:])
+    return best, kept.gather(-1, places // size) * size + places % size
+
+
+def narrowed(top: Top, vocabulary: int, dtype: str) -> Top:
+    """As it is kept, on the processor: ids in 16 bits where they fit. Narrowed first, so that a GPU sends less."""
+    ids = torch.uint16 if vocabulary <= NARROW_VOCABULARY else torch.int32
+    wide = torch.float16 if dtype == "float16" else torch.float32
+    return Top(top.ids.to(ids).cpu(), top.log_probs.to(wide).cpu(), top.tail.to(wide).cpu())
+
+
+def table_of(kept: Top, rows: int) -> pa.Table:
+    """So many equal rows as Arrow, without a Python list of numbers anywhere."""
+    return pa.table({name: _column(values.numpy().reshape(rows, -1)) for name, values in kept._asdict().items()})
 
 
 def _column(values: np.ndarray[Any, Any]) -> Any:
@@ -85,10 +108,11 @@ def _shard(cache: Artifact, index: int, model: Any, blocks: Any, batch_blocks: i
         for batch in torch.split(ids, batch_blocks):
             logits = model(input_ids=batch.long().to(model.device), use_cache=False).logits
             top = top_of(logits.flatten(0, 1), int(cache.key["top_k"]), float(cache.key["temperature"]))
-            parts.append(Top(*(column.cpu() for column in top)))
-            vocabulary = logits.shape[-1]
+            parts.append(narrowed(top, logits.shape[-1], str(cache.key["dtype"])))
     whole = Top(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-    return table_of(whole, vocabulary, len(ids), str(cache.key["dtype"])), ids.numel()
+    if whole.log_probs.isnan().any():
+        raise WorkloadError("the teacher's logits are no numbers: set teacher.dtype to float32, or check its weights")
+    return table_of(whole, len(ids)), ids.numel()
 
 
 def collate(rows: dict[str, np.ndarray[Any, Any]]) -> TeacherLogits:
