@@ -23,6 +23,7 @@ class LivePrometheus:
     """Scrapes `targets` (job, address) every second and evaluates the rules in `folder`; stop it at the end.
 
     The rules are the repository's own, but every group follows at `pace`: nobody wants to wait for a minute's memory.
+    `itself`: it scrapes itself too.
     """
 
     def __init__(
@@ -33,11 +34,15 @@ class LivePrometheus:
         pace: str = "1s",
         rules: Sequence[str] = ("rules",),
         alertmanager: str | None = None,
+        itself: bool = False,
     ) -> None:
         if shutil.which("prometheus") is None:
             pytest.skip("prometheus is not installed: apt-get install prometheus")
         self.folder = folder
         self._copy_rules(rules, pace)
+        self.url = f"http://127.0.0.1:{free_port()}"
+        if itself:
+            targets = [*targets, ("prometheus", self.url[7:])]
         scrapes = [
             {"job_name": f"{job}-{number}", "static_configs": [{"targets": [address]}],
              "relabel_configs": [{"target_label": "job", "replacement": job}]}
@@ -48,7 +53,6 @@ class LivePrometheus:
         if alertmanager:
             config["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]}
         (folder / "prometheus.json").write_text(json.dumps(config))
-        self.url = f"http://127.0.0.1:{free_port()}"
         self.start()
 
     def start(self) -> None:

@@ -95,10 +95,10 @@ def test_the_client_imports_nothing_of_the_exporter_but_names_and_errors() -> No
     assert found == {"errors", "names", "visible_devices"}
 
 
-def test_workloads_know_only_the_client_and_dashboards_only_metric_names() -> None:
+def test_workloads_know_only_the_client_and_dashboards_only_metrics_and_grids() -> None:
     for folder, allowed in (
         ("workloads/joulemark_workloads", set[str]()),
-        ("grafana/joulemark_dashboards", {"metrics"}),
+        ("grafana/joulemark_dashboards", {"metrics", "carbon"}),
     ):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):

@@ -16,9 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
+from board_files import boards, defaults, queries, substituted
 from exporter_process import free_port
-
-from joulemark_dashboards import queries
 
 ROOT = Path(__file__).parents[1]
 
@@ -120,11 +119,11 @@ def test_promql_knows_each_stage_as_the_ledger_does_through_a_killed_exporter(ch
         checkout.wait_for("max(device:joulemark_energy_residual_joules:abs) < bool 1e-6", 1.0)
         (row,) = checkout.query('resets(joulemark_device_energy_joules_total{device="gpu0"}[1m])')
         assert float(row["value"][1]) == 0
-        for query in queries.ALL:
-            substituted = query.replace("$__range", "1h")
-            for name in ("$run", "$job", "$instance"):
-                substituted = substituted.replace(name, ".*")
-            assert checkout.query(substituted), query
+        board = boards()["pipelines"]
+        for asked in queries("pipelines", board):
+            # No zone and no price are configured, and no stage is open any more.
+            if asked.ref_id not in ("F", "G", "Anno"):
+                assert checkout.query(substituted(asked.expr, defaults(board))), asked.key
         argv = [binary, "report", "kd-1", "--url", f"http://127.0.0.1:{checkout.port}", "--output", "report"]
         argv += ["--prometheus", checkout.running["prometheus_url"]]
         report = subprocess.run(argv, cwd=checkout.folder, env=checkout.env, capture_output=True, text=True)

@@ -9,9 +9,14 @@ from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from . import pipelines
+from . import meter_health, pipelines, run, worth_it
 
-BOARDS = {"pipelines": pipelines.build}
+BOARDS = {
+    "pipelines": pipelines.build,
+    "run": run.build,
+    "worth_it": worth_it.build,
+    "meter_health": meter_health.build,
+}
 FOLDER = Path(__file__).parents[1] / "dashboards"
 
 
@@ -21,6 +26,9 @@ def rendered(name: str) -> str:
     board: dict[str, Any] = json.loads(JSONEncoder(sort_keys=True).encode(built))
     for number, panel in enumerate(board["panels"], start=1):
         panel["id"] = number
+    # The SDK puts every link and annotation into a menu; here they are shown.
+    for item in [*board["links"], *board["annotations"].get("list", [])]:
+        item.pop("placement", None)
     return json.dumps(board, indent=2, sort_keys=True) + "\n"
 
 

@@ -4,152 +4,191 @@ from __future__ import annotations
 
 from typing import Any
 
-from grafana_foundation_sdk.builders import barchart, dashboard, stat, table, timeseries
-from grafana_foundation_sdk.builders import common as common_builders
-from grafana_foundation_sdk.models import common, units
-from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue, GridPos
+from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.models import units
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
-from . import queries
-from .style import (
-    DATASOURCE,
-    STAGE_COLOURS,
-    board,
-    instant,
-    latest,
-    over_time,
-    with_origin_marked,
-    with_stage_colours,
-)
+from . import panels, variables
+from .layout import Board, run_link
+from .panels import About
+from .queries import pipelines as ask
+from .style import OTHER_STAGE, STAGE_COLOURS, column, with_origin_marked, with_stage_colours
+from .targets import instant, join, latest, matrix, ordered, over_time, shown, sorted_by, tables
 
-UID = "joulemark-pipelines"
+_NO_RUN = "No run yet. Set a stage, e.g. joulemark exec --run R --stage student -- CMD"
 
 
 def build() -> dashboard.Dashboard:
     """The board, panels unnumbered."""
-    made = board(UID, "Joulemark / Pipelines", "Where the joules of language-model pipelines go, stage by stage.")
-    (
-        made.with_panel(_total().grid_pos(GridPos(h=5, w=6, x=0, y=0)))
-        .with_panel(_teacher_share().grid_pos(GridPos(h=5, w=18, x=6, y=0)))
-        .with_panel(_stages().grid_pos(GridPos(h=10, w=24, x=0, y=5)))
-        .with_panel(_power().grid_pos(GridPos(h=9, w=24, x=0, y=15)))
-        .with_panel(_runs().grid_pos(GridPos(h=9, w=24, x=0, y=24)))
+    board = Board(
+        "pipelines",
+        "Where the joules of language-model pipelines go: every run, stage by stage, the teacher's side included.",
+        [*variables.source(), *variables.runs(), variables.accounting()],
     )
-    return made
-
-
-def _total() -> Any:
-    return (
-        stat.Panel()
-        .title("How much energy did these runs use?")
-        .description(
-            "Sum of the selected runs' energy, teacher side included, each at its latest value within the range. "
-            "Modelled where the runs table says so. Energy that no stage claims is not in it."
-        )
-        .datasource(DATASOURCE)
-        .unit(units.Joule)
-        .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
-        .no_value("no run yet: set a stage, e.g. joulemark exec --run R --stage student -- CMD")
-        .with_target(instant("A", queries.TOTAL_JOULES))
-    )
+    board.mark(
+        "Stage changes", "#56B4E9", ask.STAGE_STARTS, title="{{window}}", text="{{run}}", tags="stage",
+        at_value=True,
+    )  # fmt: skip
+    board.row(5, (6, _teacher_share()), (6, _teacher_share_by_pipeline()), (5, _total()), (4, _watts()), (3, _lost()))
+    board.row(10, (24, _runs()))
+    board.row(12, (12, _stages()), (12, _shares()))
+    board.row(10, (24, _power()))
+    return board.made
 
 
 def _teacher_share() -> Any:
-    return (
-        stat.Panel()
-        .title("Which share of each run is teacher-side?")
-        .description(
-            "Energy of the teacher stage over the energy of the run. A run that reuses a teacher's output has burnt "
-            "none itself and is absent: see where its artifacts were made."
-        )
-        .datasource(DATASOURCE)
-        .unit(units.PercentUnit)
-        .reduce_options(common_builders.ReduceDataOptions().calcs(["lastNotNull"]))
-        .no_value("no selected run has a teacher stage")
-        .with_target(latest("A", queries.TEACHER_SHARE, "{{run}}"))
+    return panels.number(
+        About(
+            "Which share of the energy is teacher-side?",
+            "Energy of the teacher stages of the selected runs over all their energy, as they burnt it. A run that "
+            "reused a teacher's output burnt none of it itself: choose one-off accounting in the table below to see "
+            "what it would have cost alone.",
+            units.PercentUnit,
+            _NO_RUN,
+            1,
+        ),
+        latest("A", ask.TEACHER_SHARE, "teacher-side"),
     )
 
 
-def _stages() -> Any:
-    panel = (
-        barchart.Panel()
-        .title("Where did each run's energy go?")
-        .description("Energy of each run by stage, from the exporter's counters. Stages add up to the run.")
-        .datasource(DATASOURCE)
-        .unit(units.Joule)
-        .orientation(common.VizOrientation.HORIZONTAL)
-        .stacking(common.StackingMode.NORMAL)
-        .x_field("run")
-        .no_value("no run in this range")
-        .with_target(instant("A", queries.STAGE_JOULES))
-        .with_transformation(
-            DataTransformerConfig(
-                id_val="groupingToMatrix",
-                options={"columnField": "stage", "rowField": "run", "valueField": "Value", "emptyValue": "null"},
-            )
-        )
-        .with_transformation(
-            DataTransformerConfig(
-                id_val="organize",
-                options={
-                    "excludeByName": {},
-                    # As a pipeline runs, not as the alphabet goes; stages of other names come after.
-                    "indexByName": {name: place for place, name in enumerate(("run\\stage", *STAGE_COLOURS))},
-                    "renameByName": {"run\\stage": "run"},
-                },
-            )
-        )
+def _teacher_share_by_pipeline() -> Any:
+    panel = panels.gauges(
+        About(
+            "And by pipeline?",
+            "The same share, over the runs of each pipeline together. Runs that declare no pipeline are one group "
+            "without a name. It does not say which pipeline is better: see the board Was it worth it?",
+            units.PercentUnit,
+            _NO_RUN,
+            1,
+        ),
+        latest("A", ask.TEACHER_SHARE_BY_PIPELINE, "{{pipeline}}"),
     )
-    return with_stage_colours(panel)
+    return panels.coloured(panel.min(0).max(1), STAGE_COLOURS["teacher"])
 
 
-def _power() -> Any:
-    panel = (
-        timeseries.Panel()
-        .title("What is drawing power now?")
-        .description(
-            "Latest power of all selected devices, coloured by the stage that holds them; unattributed is power that "
-            "no stage claims. A reading at each scrape: for energy use the counters, not the area under this curve."
-        )
-        .datasource(DATASOURCE)
-        .unit(units.Watt)
-        .min(0)
-        .fill_opacity(60)
-        .line_width(1)
-        .stacking(common_builders.StackingConfig().mode(common.StackingMode("normal")))
-        .no_value("no exporter is scraped")
-        .with_target(over_time("A", queries.STAGE_WATTS, "{{stage}}"))
+def _total() -> Any:
+    return panels.number(
+        About(
+            "How much energy did these runs use until now?",
+            "Sum of the selected runs' energy, teacher side included, as they burnt it; it grows while they run. "
+            "Modelled or published where the table says so. Energy that no stage claims is not in it.",
+            units.WattHour,
+            _NO_RUN,
+        ),
+        latest("A", ask.TOTAL_WATT_HOURS, "energy"),
     )
-    return with_stage_colours(panel)
+
+
+def _watts() -> Any:
+    return panels.number(
+        About(
+            "How much power is drawn now?",
+            "Latest power of all devices of the selected exporters, whether a stage claims it or not. Boards of GPUs "
+            "and CPU packages only: not the rest of the machine, and no PUE.",
+            units.Watt,
+            "No exporter is scraped: start joulemark serve and give Prometheus its address",
+        ),
+        latest("A", ask.WATTS, "power"),
+    )
+
+
+def _lost() -> Any:
+    return panels.number(
+        About(
+            "How much did nobody claim?",
+            "Energy that no stage claimed over all energy of the selected exporters' devices, since their ledgers "
+            "began. Idle time between runs is in it, so a large share is no fault by itself.",
+            units.PercentUnit,
+            "No exporter is scraped",
+            1,
+        ),
+        latest("A", ask.UNATTRIBUTED_SHARE, "unattributed"),
+    )
 
 
 def _runs() -> Any:
-    hidden = {"Time 1": True, "Time 2": True, "Time 3": True, "Value #C": True, "Time": True}
-    columns = ("run", "pipeline", "student", "teacher", "dataset", "Value #A", "Value #B", "origin")
-    renamed = {"Value #A": "energy", "Value #B": "J/token"}
-    panel = (
-        table.Panel()
-        .title("What did each run cost, and is that measured?")
-        .description(
-            "Energy of each run and its joules per trained token. Origin says whether the energy was measured, "
-            "modelled from CPU utilisation, or published by others."
-        )
-        .datasource(DATASOURCE)
-        .unit(units.WattHour)
-        .no_value("no run in this range")
-        .with_target(instant("A", queries.RUN_WATT_HOURS))
-        .with_target(instant("B", queries.RUN_JOULES_PER_TOKEN))
-        .with_target(instant("C", queries.RUN_FACTS))
-        .with_transformation(DataTransformerConfig(id_val="joinByField", options={"byField": "run", "mode": "outer"}))
-        .with_transformation(
-            DataTransformerConfig(
-                id_val="organize",
-                options={
-                    "excludeByName": hidden,
-                    "indexByName": {name: place for place, name in enumerate(columns)},
-                    "renameByName": renamed,
-                },
-            )
-        )
-        .override_by_name("J/token", [DynamicConfigValue(id_val="unit", value=units.Joule)])
+    columns = {
+        "run": "run", "pipeline": "pipeline", "student": "student", "dataset": "data set", "origin": "origin",
+        "Value #A": "energy", "Value #B": "±", "Value #C": "teacher share", "Value #D": "J/token", "Value #E": "Q",
+        "Value #F": "CO2e", "Value #G": "cost", "currency": "currency",
+    }  # fmt: skip
+    asked = tables(
+        ask.RUN_WATT_HOURS, ask.RUN_UNCERTAINTY, ask.RUN_TEACHER_SHARE, ask.RUN_JOULES_PER_TOKEN, ask.RUN_QUALITY,
+        ask.RUN_CO2E, ask.RUN_COST, ask.RUN_FACTS,
+    )  # fmt: skip
+    panel = panels.rows(
+        About(
+            "What did each run cost, how good is it, and is that measured?",
+            "Energy in the chosen accounting with its bound ±; the other figures are of the run as it burnt them: "
+            "share of the teacher stage, joules per trained token, Q (mean score over the teacher's), CO2e and cost "
+            "with the factors that its exporter is configured with. A figure that cannot be known is empty. Click a "
+            "run to open it, a heading to sort.",
+            units.WattHour,
+            _NO_RUN,
+        ),
+        *asked,
+        changes=[join("run"), *shown(columns)],
     )
+    for name, unit, decimals, width in (
+        ("pipeline", "", None, 120), ("origin", "", None, 190), ("energy", "", None, 100), ("±", "", None, 90),
+        ("teacher share", units.PercentUnit, 1, 110), ("J/token", units.Joule, None, 90), ("Q", units.NoUnit, 2, 60),
+        ("CO2e", units.Gram, None, 90), ("cost", units.NoUnit, None, 80), ("currency", "", None, 80),
+    ):  # fmt: skip
+        panel = column(panel, name, unit, decimals, width)
+    sort = DynamicConfigValue(id_val="custom.minWidth", value=180)
+    panel = panels.linked(panel, "run", "Open this run", run_link("run")).override_by_name("run", [sort])
     return with_origin_marked(panel)
+
+
+def _stages() -> Any:
+    panel = panels.bars(
+        About(
+            "Where did each run's energy go?",
+            f"Energy of each run by stage, as it burnt it; the stages add up to the run. The {ask.BARS} dearest of the "
+            "selected runs. Figures that are published as a whole show as end_to_end.",
+            units.WattHour,
+            _NO_RUN,
+        ),
+        "run",
+        instant("A", ask.STAGE_WATT_HOURS),
+        changes=_by_stage(),
+        stacked="normal",
+    )
+    return with_stage_colours(panels.coloured(panel, OTHER_STAGE))
+
+
+def _shares() -> Any:
+    panel = panels.bars(
+        About(
+            "Which share went to which stage?",
+            "The same energy, each run at its full length. Compare how energy is divided, not how much there was.",
+            units.WattHour,
+            _NO_RUN,
+        ),
+        "run",
+        instant("A", ask.STAGE_WATT_HOURS),
+        changes=_by_stage(),
+        stacked="percent",
+    )
+    return with_stage_colours(panels.coloured(panel, OTHER_STAGE))
+
+
+def _by_stage() -> list[Any]:
+    """As a pipeline runs, not as the alphabet goes; stages of other names come after."""
+    return [matrix("run", "stage"), ordered("run\\stage", *STAGE_COLOURS, called="run"), sorted_by("run")]
+
+
+def _power() -> Any:
+    panel = panels.curves(
+        About(
+            "What draws the power, and when did stages change?",
+            "Latest power at each evaluation of the rules, coloured by the stage that holds the devices; unattributed "
+            "is power that no stage claims, of all exporters. Marks are stages that began and still run. For energy "
+            "use the counters, not the area under this curve.",
+            units.Watt,
+            "No exporter is scraped: start joulemark serve and give Prometheus its address",
+        ),
+        over_time("A", ask.STAGE_WATTS, "{{stage}}"),
+        stacked=True,
+    )
+    return with_stage_colours(panels.coloured(panel, OTHER_STAGE))

@@ -1,19 +1,11 @@
-"""The house style: what every board and panel looks like, and one colour for one stage everywhere."""
+"""The house style: colours, marks and words that are the same on every board."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from grafana_foundation_sdk.builders import dashboard, prometheus
-from grafana_foundation_sdk.models.dashboard import (
-    DashboardCursorSync,
-    DataSourceRef,
-    DynamicConfigValue,
-    VariableRefresh,
-)
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
-DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 # Okabe and Ito's palette: told apart with any colour vision. The report uses the same.
 STAGE_COLOURS = {
     "prerun": "#999999",
@@ -23,95 +15,69 @@ STAGE_COLOURS = {
     "eval": "#009E73",
     "unattributed": "#E0E0E0",
 }
+# Stages that users named themselves share one colour; their names tell them apart.
+OTHER_STAGE = "#CC79A7"
 # Energy that was not measured is told apart by its words first, by its colour only as well.
 ORIGINS = {
-    "measured": ("measured", "#009E73"),
-    "modelled": ("modelled, not measured", "#E69F00"),
-    "published": ("published by others", "#56B4E9"),
+    "measured": ("measured", "#CC79A7"),
+    "modelled": ("MODELLED, not measured", "#E69F00"),
+    "published": ("PUBLISHED by others", "#F0E442"),
+}
+GOOD, WARNING, BAD = "#009E73", "#E69F00", "#D55E00"
+QUIET = "#999999"
+# Words for the reasons that the rules give where there is no break-even.
+REASONS = {
+    "no_teacher": "nothing to reuse: it used no teacher energy",
+    "unknown_artifact": "unknown: it consumed an artifact that no known run made",
+    "no_student": "none: it trained no student",
+    "no_baseline": "unknown: no baseline is declared or found",
+    "no_extra_energy": "from the first token on: it cost no more than its baseline",
+    "no_serving": "unknown: its serving was not measured",
+    "no_reference": "unknown: serving of its reference was not measured",
+    "not_cheaper": "never: it uses no less than what it is compared with",
 }
 
 
-def board(uid: str, title: str, description: str) -> dashboard.Dashboard:
-    """An empty board with the variables that every board has."""
-    from . import queries
-
-    made = dashboard.Dashboard(title)
-    (
-        made.uid(uid)
-        .description(description)
-        .tags(["joulemark", "energy"])
-        .readonly()
-        .refresh("5s")
-        .time("now-1h", "now")
-        .timezone("browser")
-        .tooltip(DashboardCursorSync.CROSSHAIR)
-        .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
-        .with_variable(variable("job", "Job", queries.JOBS))
-        .with_variable(variable("instance", "Instance", queries.INSTANCES))
-        .with_variable(variable("run", "Run", queries.RUNS))
-    )
-    return made
+def fixed(colour: str) -> DynamicConfigValue:
+    """One colour, whatever the value."""
+    return DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": colour})
 
 
-def variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
-    """A variable of several values, all of them at first."""
-    made = dashboard.QueryVariable(name)
-    (
-        made.label(label)
-        .datasource(DATASOURCE)
-        .query(query)
-        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
-        .include_all(True)
-        .all_value(".*")
-        .multi(True)
-    )
-    return made
+def words(texts: dict[str, str]) -> DynamicConfigValue:
+    """Texts in place of values."""
+    return mapped({value: (text, None) for value, text in texts.items()})
 
 
-def instant(ref_id: str, query: str, legend: str = "") -> prometheus.Dataquery:
-    """A query for the latest values, as a table."""
-    found = _asked(ref_id, query, legend)
-    found.instant().format(PromQueryFormat.TABLE)
-    return found
-
-
-def over_time(ref_id: str, query: str, legend: str) -> prometheus.Dataquery:
-    """A query for a curve."""
-    found = _asked(ref_id, query, legend)
-    found.range()
-    return found
-
-
-def latest(ref_id: str, query: str, legend: str) -> prometheus.Dataquery:
-    """A query for the latest values, one named field each."""
-    found = _asked(ref_id, query, legend)
-    found.instant()
-    return found
-
-
-def _asked(ref_id: str, query: str, legend: str) -> prometheus.Dataquery:
-    found = prometheus.Dataquery()
-    found.ref_id(ref_id).expr(query).legend_format(legend).datasource(DATASOURCE)
-    return found
+def mapped(shown: dict[str, tuple[str, str | None]]) -> DynamicConfigValue:
+    """Text and colour in place of values."""
+    options = {
+        value: {"text": text, "index": place, **({"color": colour} if colour else {})}
+        for place, (value, (text, colour)) in enumerate(shown.items())
+    }
+    return DynamicConfigValue(id_val="mappings", value=[{"type": "value", "options": options}])
 
 
 def with_stage_colours(panel: Any) -> Any:
-    """Give every stage its own colour in a panel whose fields are named after stages."""
+    """Give every stage its own colour, in a panel whose fields are called `STAGE` or `STAGE PHASE`."""
     for stage, colour in STAGE_COLOURS.items():
-        value = {"mode": "fixed", "fixedColor": colour}
-        panel = panel.override_by_name(stage, [DynamicConfigValue(id_val="color", value=value)])
+        panel = panel.override_by_regexp(f"/^{stage}( .*)?$/", [fixed(colour)])
     return panel
 
 
 def with_origin_marked(panel: Any) -> Any:
     """Say in a table's `origin` column, in words and colour, which figures are not measurements."""
-    options = {
-        name: {"text": text, "color": colour, "index": i} for i, (name, (text, colour)) in enumerate(ORIGINS.items())
-    }
     return panel.override_by_name(
         "origin",
         [
-            DynamicConfigValue(id_val="mappings", value=[{"type": "value", "options": options}]),
-            DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
+            mapped({name: (text, colour) for name, (text, colour) in ORIGINS.items()}),
+            DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-background", "mode": "basic"}),
         ],
+    )
+
+
+def column(panel: Any, name: str, unit: str = "", decimals: int | None = None, width: int | None = None) -> Any:
+    """Unit, decimals and width of one column of a table."""
+    properties = {"unit": unit or None, "decimals": decimals, "custom.width": width}
+    return panel.override_by_name(
+        name, [DynamicConfigValue(id_val=key, value=value) for key, value in properties.items() if value is not None]
     )

@@ -1,0 +1,48 @@
+"""What the board Pipelines asks."""
+
+from __future__ import annotations
+
+from .selectors import FACTS, by_run, metric, of_runs, stage_starts, watt_hours
+
+_ENERGY = "run_accounting:joulemark_energy_joules:sum"
+_ACCOUNTING = 'accounting=~"$accounting"'
+# Devices that are read; those of imported runs are not.
+_READ = metric("joulemark_source_up")
+_UNATTRIBUTED = 'stage="unattributed"'
+
+TOTAL_WATT_HOURS = watt_hours(f"sum({of_runs('run:joulemark_energy_joules:sum')})")
+TEACHER_SHARE = (
+    f"sum({of_runs('run:joulemark_teacher_energy_joules:sum')}) / sum({of_runs('run:joulemark_energy_joules:sum')})"
+)
+_PIPELINE = f"max by (run, pipeline) ({FACTS})"
+TEACHER_SHARE_BY_PIPELINE = (
+    f"sum by (pipeline) ({by_run('run:joulemark_teacher_energy_joules:sum')} * on (run) group_right () {_PIPELINE})"
+    f" / sum by (pipeline) ({by_run('run:joulemark_energy_joules:sum')} * on (run) group_right () {_PIPELINE})"
+)
+WATTS = f"sum({metric('joulemark_power_watts')})"
+UNATTRIBUTED_SHARE = (
+    f"sum({metric('joulemark_energy_joules_total', _UNATTRIBUTED)})"
+    f" / sum({metric('joulemark_device_energy_joules_total')} and on (job, instance, device) {_READ})"
+)
+
+RUN_WATT_HOURS = watt_hours(by_run(_ENERGY, _ACCOUNTING))
+RUN_UNCERTAINTY = watt_hours(by_run("run:joulemark_energy_uncertainty_joules:sum"))
+RUN_JOULES_PER_TOKEN = by_run("run:joulemark_energy_joules_per_token:ratio")
+RUN_QUALITY = by_run("run:joulemark_quality:ratio")
+RUN_TEACHER_SHARE = by_run("run:joulemark_teacher_share:ratio")
+RUN_CO2E = by_run("run:joulemark_co2e_grams:sum", operation="sum")
+RUN_COST = f"sum by (run, currency) ({of_runs('run:joulemark_cost:sum')})"
+RUN_FACTS = f"max by (run, pipeline, student, teacher, dataset, origin) ({FACTS})"
+
+# More bars than this nobody can read.
+BARS = 30
+_DEAREST = f"topk({BARS}, {by_run('run:joulemark_energy_joules:sum')})"
+STAGE_WATT_HOURS = watt_hours(
+    f"(max by (run, stage) ({of_runs('run_stage:joulemark_energy_joules:sum')}) and on (run) {_DEAREST})"
+)
+
+STAGE_WATTS = (
+    f"sum by (stage) ({of_runs('run_stage:joulemark_power_watts:sum')})"
+    f" or sum by (stage) (stage:joulemark_power_watts:sum{{{_UNATTRIBUTED}}})"
+)
+STAGE_STARTS = stage_starts("run")
