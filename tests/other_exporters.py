@@ -12,8 +12,11 @@ from nvml_mock import LiveMachine
 STEPS_PER_SECOND = 2.0
 
 
-def pages(machine: LiveMachine, watts: Sequence[float]) -> dict[str, str]:
-    """What dcgm-exporter, nvidia_gpu_exporter, Kepler and a job of two ranks say now of GPUs at constant watts."""
+def pages(machine: LiveMachine, watts: Sequence[float], began: float) -> dict[str, str]:
+    """What dcgm-exporter, nvidia_gpu_exporter, Kepler and a job of two ranks say now of GPUs at constant watts.
+
+    The job has made its steps since it began.
+    """
     lines: dict[str, list[str]] = {"dcgm": [], "nvidia": [], "kepler": [], "job": []}
     for index, level in enumerate(watts):
         bare = f"{index:08x}-0000-0000-0000-000000000000"
@@ -30,7 +33,7 @@ def pages(machine: LiveMachine, watts: Sequence[float]) -> dict[str, str]:
         lines["nvidia"].append(f'nvidia_smi_energy_joules_total{{uuid="{bare}"}} {joules}')
         lines["kepler"].append(f"kepler_node_gpu_watts{kepler} {level}")
         lines["kepler"].append(f"kepler_node_gpu_joules_total{kepler} {joules}")
-    steps = int(STEPS_PER_SECOND * machine.now())
+    steps = int(STEPS_PER_SECOND * (machine.now() - began))
     lines["job"] = [f'train_steps_total{{run="kd-1b",rank="{rank}"}} {steps}' for rank in range(2)]
     return {name: "\n".join(sorted(rows)) + "\n" for name, rows in lines.items()}
 
@@ -39,7 +42,8 @@ def pages(machine: LiveMachine, watts: Sequence[float]) -> dict[str, str]:
 def serving(machine: LiveMachine, watts: Sequence[float]) -> Iterator[list[tuple[str, str]]]:
     """Servers of these pages, as (job, address)."""
     servers = []
-    for name in pages(machine, watts):
+    began = machine.now()
+    for name in pages(machine, watts, began):
 
         class Handler(BaseHTTPRequestHandler):
             page = name
@@ -48,7 +52,7 @@ def serving(machine: LiveMachine, watts: Sequence[float]) -> Iterator[list[tuple
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
-                self.wfile.write(pages(machine, watts)[self.page].encode())
+                self.wfile.write(pages(machine, watts, began)[self.page].encode())
 
             def log_message(self, *args: object) -> None:
                 pass

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from exporter_process import Exporter
+from scrape_headers import ACCEPT, is_taken
 
 from joulemark.metrics import METRICS
 
@@ -115,6 +116,12 @@ def test_openmetrics_is_negotiated_and_every_family_is_in_the_table(exporter: Ex
     assert answer.text.endswith("# EOF\n")
     plain = exporter.http.get("/metrics").text
     assert set(re.findall(r"^# TYPE (\S+)", plain, re.MULTILINE)) <= set(METRICS)
+
+
+@pytest.mark.parametrize("release", ACCEPT)
+def test_every_prometheus_is_answered_in_a_type_that_it_takes(exporter: Exporter, release: str) -> None:
+    answer = exporter.http.get("/metrics", headers={"Accept": ACCEPT[release]})
+    assert is_taken(answer.headers["content-type"], answer.text)
 
 
 @pytest.mark.prometheus

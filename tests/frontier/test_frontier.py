@@ -18,6 +18,7 @@ from exporter_process import free_port
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_process import backfilled, sample
+from scrape_headers import ACCEPT, is_taken
 
 from joulemark import frontier, promql
 
@@ -128,14 +129,14 @@ def test_without_a_prometheus_it_serves_that_and_nothing_else() -> None:
     assert out.decode().count("up=0 reason=no Prometheus at") == 1
 
 
-def test_it_speaks_openmetrics_and_is_protected_as_configured(tmp_path: Path) -> None:
+def test_every_prometheus_can_scrape_it_and_it_is_protected_as_configured(tmp_path: Path) -> None:
     (tmp_path / "web.yml").write_text(
         "basic_auth_users:\n  a: $2b$04$4SmCKvlyDdGeQ1PtQUFW5u4KCgAnxnPy4CoQKQkUdOVVZbAB8RHYG\n"
     )
     with serving(f"http://127.0.0.1:{free_port()}") as (http, _):
-        answer = http.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
-        assert answer.headers["content-type"].startswith("application/openmetrics-text")
-        assert answer.text.endswith("# EOF\n")
+        for accept in ACCEPT.values():
+            answer = http.get("/metrics", headers={"Accept": accept})
+            assert is_taken(answer.headers["content-type"], answer.text)
     address = f"127.0.0.1:{free_port()}"
     command = [
         sys.executable, "-c", "from joulemark.cli import main; main()", "frontier", "--prometheus", "http://127.0.0.1:9",

@@ -63,7 +63,7 @@ def test_joules_by_stage_are_those_watts_times_the_same_seconds(query: str, live
 
 def test_joules_per_training_step(live: LivePrometheus) -> None:
     so_far, lately = (query.replace('"student"', '"teacher"') for query in queries("Joules per training step"))
-    live.wait_until(lambda: bool(live.query(so_far)), so_far)
-    assert 0 < live.query(so_far)[0][1] < WATTS[1] / STEPS_PER_SECOND, "the job has made steps before it was booked"
-    lately = lately.replace("[2m]", "[10s]")
-    live.wait_for(f"round({lately}, 50)", WATTS[1] / STEPS_PER_SECOND)
+    wanted = WATTS[1] / STEPS_PER_SECOND
+    # The job began a little after its stage did, which counts less and less.
+    live.wait_for(f"round({so_far}, 100)", wanted)
+    live.wait_for(f"round({lately.replace('[2m]', '[10s]')}, 50)", wanted)
