@@ -20,6 +20,7 @@ LAYERS = (
         "names",
         "clock",
         "metrics",
+        "probes",
         "promql",
         "setting_values",
         "visible_devices",

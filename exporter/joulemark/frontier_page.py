@@ -9,6 +9,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import CollectorRegistry
 
 from .frontier import FrontierCollector
+from .probes import probes
 
 _LANDING = (
     '<!doctype html><html lang="en"><title>Joulemark frontier</title><h1>Joulemark frontier</h1>'
@@ -33,12 +34,5 @@ def create_app(prometheus: str, timeout_seconds: float) -> FastAPI:
     async def landing() -> Response:
         return Response(_LANDING, media_type="text/html")
 
-    @app.get("/-/healthy")
-    async def healthy() -> Response:
-        return Response("Joulemark frontier is healthy.\n", media_type="text/plain")
-
-    @app.get("/-/ready")
-    async def ready() -> Response:
-        return Response("Joulemark frontier is ready.\n", media_type="text/plain")
-
+    app.include_router(probes("Joulemark frontier"))
     return app

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from contextlib import ExitStack
 
 from .api import create_app
 from .clock import SystemClock
@@ -18,7 +17,7 @@ from .meter import Meter
 from .sampler import Recovery, Sampler
 from .settings import Settings
 from .sources.select import late_sources, select_sources
-from .web.listeners import close, listen, url_of
+from .web.listeners import listening, url_of
 from .web.server import Protection, serve_http
 
 log = logging.getLogger(__name__)
@@ -35,11 +34,7 @@ def serve(settings: Settings) -> None:
     # Both first: a file that cannot be used or a port in use must be known before the ledger is touched.
     protection = Protection(settings)
     signal.signal(signal.SIGHUP, lambda *_: protection.forget())
-    with ExitStack() as doors:
-        listeners = []
-        for address in settings.listen_addresses:
-            listeners.append(listen(address, settings.socket_mode, settings.socket_group))
-            doors.callback(close, listeners[-1], address)
+    with listening(settings) as listeners:
         clock = SystemClock()
         sources = select_sources(settings, clock)
         meter = Meter(

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from ..exposition import Sample
 from ..meter import Meter
 from ..page import Page
+from ..probes import probes
 from .problems import Refused
 from .threads import SCRAPES, in_threads
 
@@ -52,7 +53,7 @@ def router(meter: Meter, release: str, links: dict[str, str], beside: Sequence[B
             raise Refused(404, "Not found", f"there is no file {name[:80]!r}", remedy="/ is the page for browsers")
         return Response(static[name], media_type=_TYPES[name.rpartition(".")[2]])
 
-    _probes(pages)
+    pages.include_router(probes("Joulemark"))
     return pages
 
 
@@ -65,16 +66,6 @@ def _scrape(meter: Meter, page: Page, asked: Headers, beside: Iterable[Sample]) 
         body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(body, headers=headers, background=BackgroundTask(meter.saw, snapshot))
-
-
-def _probes(pages: APIRouter) -> None:
-    @pages.get("/-/healthy")
-    async def healthy() -> Response:
-        return Response("Joulemark is healthy.\n", media_type="text/plain")
-
-    @pages.get("/-/ready")
-    async def ready() -> Response:
-        return Response("Joulemark is ready.\n", media_type="text/plain")
 
 
 def _page(name: str) -> str:

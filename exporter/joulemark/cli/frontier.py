@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -53,19 +52,15 @@ def command(
 def _serve(settings: Settings, prometheus: str, timeout_seconds: float) -> None:
     # The web stack is loaded only by those who serve.
     from ..frontier_page import create_app
-    from ..web.listeners import close, listen, url_of
+    from ..web.listeners import listening, url_of
     from ..web.server import Protection, serve_http
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     protection = Protection(settings)
     signal.signal(signal.SIGHUP, lambda *_: protection.forget())
-    with ExitStack() as doors:
-        listeners = []
-        for address in settings.listen_addresses:
-            listeners.append(listen(address, settings.socket_mode, settings.socket_group))
-            doors.callback(close, listeners[-1], address)
-            url = url_of(listeners[-1], tls=protection.security.context is not None)
+    with listening(settings) as listeners:
+        for listener in listeners:
+            url = url_of(listener, tls=protection.security.context is not None)
             logging.getLogger(__name__).info("listening=%s prometheus=%s", url, prometheus)
-        app = create_app(prometheus, timeout_seconds)
-        serve_http(app, listeners, protection, settings.allowed_hosts)
+        serve_http(create_app(prometheus, timeout_seconds), listeners, protection, settings.allowed_hosts)

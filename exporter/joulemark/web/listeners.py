@@ -7,12 +7,26 @@ import os
 import shutil
 import socket
 import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..addresses import Address
 from ..errors import SettingsError
+from ..settings import Settings
 
 BACKLOG = 2048
+
+
+@contextmanager
+def listening(settings: Settings) -> Iterator[list[socket.socket]]:
+    """Listeners on every address of the settings, closed at the end; raises SettingsError as `listen` does."""
+    with ExitStack() as doors:
+        listeners = []
+        for address in settings.listen_addresses:
+            listeners.append(listen(address, settings.socket_mode, settings.socket_group))
+            doors.callback(close, listeners[-1], address)
+        yield listeners
 
 
 def listen(address: Address, mode: int, group: str | None) -> socket.socket:
