@@ -66,7 +66,7 @@ def command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", help="A file, or a folder for a page with pictures as PNG, SVG and PDF ([report] extra)."
+            "--output", help="A file, or a folder for a page with pictures as PNG, SVG and PDF (extra `report`)."
         ),
     ] = None,
 ) -> None:

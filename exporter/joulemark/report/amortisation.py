@@ -10,8 +10,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ..accounting import REASONS
 from .canvas import MUTED, STAGE_COLOURS, Size, title
-from .cells import Cell, names_of
-from .numbers import digits, scale, short
+from .cells import Cell, names_in_pictures, shared_student
+from .numbers import digits, scale
 from .report import Report
 
 _LEAST_SHOWN = 12
@@ -22,7 +22,7 @@ def amortisation(report: Report, size: Size) -> Figure | None:
     """A panel for each cell with a teacher and a student stage; None where there is none."""
     cells = [
         (name, cell)
-        for name, cell in zip(names_of(report.cells), report.cells, strict=True)
+        for name, cell in zip(names_in_pictures(report.cells), report.cells, strict=True)
         if _teacher(cell) and _student(cell)
     ][:_MOST_PANELS]
     if not cells:
@@ -33,12 +33,18 @@ def amortisation(report: Report, size: Size) -> Figure | None:
     panels = figure.subplots(down, across, squeeze=False).flatten()
     for axes, (name, cell) in zip(panels, cells, strict=False):
         _panel(axes, cell)
-        axes.text(0.99, 0.99, short(name), transform=axes.transAxes, ha="right", va="top", fontsize=9.5, weight="bold")
+        axes.text(0.99, 0.99, name, transform=axes.transAxes, ha="right", va="top", fontsize=9.5, weight="bold")
     for axes in panels[len(cells) :]:
         axes.set_axis_off()
     _legend(figure, panels[0], size)
     fold = "\n" if size.narrow else " "
-    title(figure, f"What a student costs when N{fold}share the teacher's output", report, size)
+    title(
+        figure,
+        f"What a student costs when N{fold}share the teacher's output",
+        report,
+        size,
+        shared_student(report.cells),
+    )
     return figure
 
 

@@ -32,6 +32,7 @@ OTHER_COLOUR, OTHER_HATCH = "#CC79A7", "++"
 FORMATS = ("png", "svg", "pdf")
 _DPI = 200
 _TITLE_POINTS = 12
+_NOTICE_POINTS = 8.5
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -110,23 +111,29 @@ def stage_legend(figure: Figure, axes: Any, stages: Sequence[str], columns: int)
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
-def title(figure: Figure, text: str, report: Report, size: Size) -> None:
-    """The title; below it in words what was not measured, and behind the data where nothing was."""
+def title(figure: Figure, text: str, report: Report, size: Size, student: str = "") -> None:
+    """The title; below it the student that all cells share, and in words what was not measured: behind the data too,
+    where nothing was."""
     origins = sorted({account.origin for account in report.accounts if account.origin in MARKS})
     notices = [MARKS[origin].replace(": ", ":\n") if size.narrow else MARKS[origin] for origin in origins]
-    lines = sum(notice.count("\n") + 1 for notice in notices)
-    # The empty lines keep the place of the notices, which are smaller and in another colour.
+    shared = f"student: {student}\n" if student else ""
+    lines = sum(notice.count("\n") + 1 for notice in notices) + shared.count("\n")
+    # The empty lines keep the place of what is written there smaller and in another colour.
     figure.suptitle(text + "\n" * lines, x=0.01, ha="left", fontweight="bold", fontsize=_TITLE_POINTS)
-    if not origins:
-        return
     below = 0.98 - (text.count("\n") + 1) * 1.25 * _TITLE_POINTS / 72 / figure.get_figheight()
-    figure.text(0.01, below, "\n".join(notices), va="top", fontsize=8.5, color=WARNING, fontweight="bold")
-    if all(account.origin in MARKS for account in report.accounts):
-        watermark = " + ".join(origin.upper() for origin in origins)
-        # Below the data, so that it changes no stage's colour.
-        figure.text(
-            0.5, 0.5, watermark, ha="center", va="center", fontsize=30 if size.narrow else 50, rotation=18,
-            color=WARNING, alpha=0.12, fontweight="bold", zorder=-1,
-        )  # fmt: skip
-        for axes in figure.axes:
-            axes.patch.set_visible(False)
+    if shared:
+        figure.text(0.01, below, shared.strip(), va="top", fontsize=_NOTICE_POINTS, color=MUTED)
+        below -= 1.3 * _NOTICE_POINTS / 72 / figure.get_figheight()
+    figure.text(0.01, below, "\n".join(notices), va="top", fontsize=_NOTICE_POINTS, color=WARNING, fontweight="bold")
+    if origins and all(account.origin in MARKS for account in report.accounts):
+        _watermark(figure, " + ".join(origin.upper() for origin in origins), size)
+
+
+def _watermark(figure: Figure, text: str, size: Size) -> None:
+    """Below the data, so that it changes no stage's colour."""
+    figure.text(
+        0.5, 0.5, text, ha="center", va="center", fontsize=30 if size.narrow else 50, rotation=18,
+        color=WARNING, alpha=0.12, fontweight="bold", zorder=-1,
+    )  # fmt: skip
+    for axes in figure.axes:
+        axes.patch.set_visible(False)

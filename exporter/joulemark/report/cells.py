@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..accounting import Breakeven, CellKey, Point, Reason, Spread, cells_of, frontier
+from .numbers import short
 from .rows import Account
 
 
@@ -19,9 +20,12 @@ class Cell:
     @property
     def name(self) -> str:
         """Pipeline and student, and what sets it apart; the run's own name where these are not declared."""
-        if not (self.key.pipeline and self.key.student):
-            return self.runs[0].run
-        return f"{self.key.pipeline} {self.key.student}"
+        return f"{self.key.pipeline} {self.key.student}" if self.named else self.runs[0].run
+
+    @property
+    def named(self) -> bool:
+        """Whether its name is made of pipeline and student."""
+        return bool(self.key.pipeline and self.key.student)
 
     @property
     def single(self) -> bool:
@@ -105,3 +109,15 @@ def names_of(found: Sequence[Cell]) -> list[str]:
             f"{name} {tell(cell)}".rstrip() if name in twins else name for name, cell in zip(names, found, strict=True)
         ]
     return names
+
+
+def shared_student(found: Sequence[Cell]) -> str:
+    """The student of all cells where several have the same, so that pictures need not repeat it; else empty."""
+    students = {cell.key.student if cell.named else "" for cell in found}
+    return students.pop() if len(found) > 1 and len(students) == 1 else ""
+
+
+def names_in_pictures(found: Sequence[Cell]) -> list[str]:
+    """Short names that tell the cells apart: without the student that all of them share."""
+    student = shared_student(found)
+    return [short(name.replace(f" {student}", "", 1) if student else name) for name in names_of(found)]

@@ -11,8 +11,8 @@ from matplotlib.transforms import Bbox
 
 from ..accounting import AMORTIZED, AS_RUN, ONE_OFF
 from .canvas import STAGE_COLOURS, Size, title
-from .cells import Cell, names_of, optimal_cells
-from .numbers import scale, short
+from .cells import Cell, names_in_pictures, optimal_cells, shared_student
+from .numbers import scale
 from .report import Report
 
 _FRONTIER, _DOMINATED = STAGE_COLOURS["student"], STAGE_COLOURS["teacher"]
@@ -54,7 +54,7 @@ def energy_quality(report: Report, size: Size) -> Figure | None:
         if number == 0 or size.narrow:
             axes.set_ylabel("quality Q (teacher = 1)")
     _legend(figure, list(panels), drawn, size)
-    title(figure, "Energy against quality", report, size)
+    title(figure, "Energy against quality", report, size, shared_student(report.cells))
     figure.draw_without_rendering()
     for axes, points in zip(panels, drawn, strict=True):
         _place_labels(axes, points)
@@ -68,7 +68,7 @@ def _energies(report: Report, accounting: str) -> dict[int, float]:
 
 def _points(report: Report, accounting: str, factor: float) -> list[_Point]:
     cells, best = report.cells, optimal_cells(report.cells, accounting)
-    names = names_of(cells)
+    names = names_in_pictures(cells)
     return [_point(cells[index], names[index], accounting, factor, best[index]) for index in sorted(best)]
 
 
@@ -77,7 +77,7 @@ def _point(cell: Cell, name: str, accounting: str, factor: float, best: bool) ->
     assert energy.mean is not None
     assert quality.mean is not None
     error = (cell.error(energy) or 0.0) * factor
-    return _Point(energy.mean * factor, quality.mean, error, quality.deviation or 0.0, short(name), best)
+    return _Point(energy.mean * factor, quality.mean, error, quality.deviation or 0.0, name, best)
 
 
 def _draw(axes: Any, points: Sequence[_Point]) -> None:

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from ..accounting import ONE_OFF
 from . import derived
 from .canvas import STAGE_COLOURS, Size, title
-from .cells import Cell, names_of
-from .numbers import digits, short
+from .cells import Cell, names_in_pictures, shared_student
+from .numbers import digits
 from .report import Report
 
 
@@ -38,13 +38,13 @@ def footprint(report: Report, size: Size) -> Figure | None:
     for axes, (label, derive, colour) in zip(panels, sides, strict=True):
         _bars(axes, cells, derive, colour)
         axes.set_xlabel(label)
-    names = [short(name) for name in names_of(cells)]
+    names = names_in_pictures(cells)
     for axes in panels if size.narrow else panels[:1]:
         axes.set_yticks(range(len(cells)), names)
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(len(cells) - 0.5, -0.5)
     fold = "\n" if size.narrow else " "
-    title(figure, f"CO2e and cost, one-off{fold}(derived, not measured)", report, size)
+    title(figure, f"CO2e and cost, one-off{fold}(derived, not measured)", report, size, shared_student(cells))
     figure.supxlabel(_wrapped(derived.told(factors), size), fontsize=8.5)
     return figure
 
@@ -53,6 +53,8 @@ def _bars(axes: Any, cells: list[Cell], derive: Callable[[float | None], float |
     values = [derive(cell.energy(ONE_OFF).mean) or 0.0 for cell in cells]
     axes.barh(range(len(cells)), values, color=colour, height=0.6)
     axes.set_xlim(0, 1.3 * max(values, default=1.0) or 1.0)
+    axes.locator_params(axis="x", nbins=5)
+    axes.ticklabel_format(axis="x", scilimits=(-3, 5))
     for position, value in enumerate(values):
         axes.annotate(digits(value), (value, position), (4, 0), textcoords="offset points", va="center", fontsize=9)
 

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from ..accounting import AS_RUN
 from .canvas import INK, Size, stage_legend, stage_style, title
-from .cells import Cell, names_of
-from .numbers import scale, short, with_bound
+from .cells import Cell, names_in_pictures, shared_student
+from .numbers import scale, with_bound
 from .report import Report
 
 _SMALLEST_LABELLED_SHARE = 0.05
@@ -24,21 +24,23 @@ def stage_breakdown(report: Report, size: Size) -> Figure | None:
     rise = 0.85 if size.narrow else 0.5
     figure = Figure(figsize=(size.width, 1.9 + rise * len(cells)), layout="constrained")
     axes = figure.subplots()
+    names = names_in_pictures(cells)
     longest = max(cell.energy(AS_RUN).mean or 0.0 for cell in cells)
+    furthest = max(_end_joules(cell) for cell in cells)
     factor, unit = scale(longest)
-    for position, (name, cell) in enumerate(zip(names_of(cells), cells, strict=True)):
+    for position, (name, cell) in enumerate(zip(names, cells, strict=True)):
         _bar(axes, position, cell, factor, longest, size)
         _label(axes, position, cell, factor, unit, size)
         if size.narrow:
-            axes.text(0, position - 0.36, short(name), va="bottom", ha="left", fontsize=9)
-    axes.set_yticks(range(len(cells)), [""] * len(cells) if size.narrow else [short(name) for name in names_of(cells)])
+            axes.text(0, position - 0.36, name, va="bottom", ha="left", fontsize=9)
+    axes.set_yticks(range(len(cells)), [""] * len(cells) if size.narrow else names)
     axes.set_ylim(len(cells) - 0.5, -0.75 if size.narrow else -0.5)
-    axes.set_xlim(0, (1.5 if size.narrow else 1.25) * longest * factor)
+    axes.set_xlim(0, (1.5 if size.narrow else 1.25) * furthest * factor)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(f"energy ({unit})")
     stages = list(dict.fromkeys(stage for cell in cells for stage in cell.stages()))
     stage_legend(figure, axes, stages, 3 if size.narrow else 6)
-    title(figure, "Energy by stage", report, size)
+    title(figure, "Energy by stage", report, size, shared_student(cells))
     return figure
 
 
@@ -71,6 +73,12 @@ def _bar(axes: Any, position: int, cell: Cell, factor: float, longest: float, si
         axes.errorbar(left, position + 0.2, xerr=error * factor, color=INK, capsize=3, linewidth=1.1)
 
 
+def _end_joules(cell: Cell) -> float:
+    """Where the bar ends, its whisker included."""
+    total = cell.energy(AS_RUN)
+    return (total.mean or 0.0) + (cell.error(total) or 0.0)
+
+
 def _label(axes: Any, position: int, cell: Cell, factor: float, unit: str, size: Size) -> None:
     """The figure at the bar's end, after its whisker."""
     total = cell.energy(AS_RUN)
@@ -79,7 +87,5 @@ def _label(axes: Any, position: int, cell: Cell, factor: float, unit: str, size:
     text = f"{with_bound(total.mean * factor, error * factor if error else None)} {unit}"
     if not cell.single:
         text += f" ({len(cell.runs)} runs)"
-    end = (total.mean + (error or 0.0)) * factor
-    axes.annotate(
-        text, (end, position), (5, 0), textcoords="offset points", va="center", fontsize=8.5 if size.narrow else 9.5
-    )
+    end = (_end_joules(cell) * factor, position)
+    axes.annotate(text, end, (5, 0), textcoords="offset points", va="center", fontsize=8.5 if size.narrow else 9.5)
