@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..errors import JoulemarkError
-from . import doctor, frontier, import_, report, runs, serve, stage
+from . import check, doctor, frontier, import_, report, runs, serve, stage
 from . import exec as exec_command
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("serve", help=serve.HELP)(serve.command)
 app.command("exec", context_settings={"ignore_unknown_options": True})(exec_command.command)
+app.command("check")(check.command)
 app.add_typer(stage.app, name="stage")
 app.command("runs")(runs.command)
 app.command("report")(report.command)
