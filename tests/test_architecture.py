@@ -53,7 +53,7 @@ LAYERS = (
     {"meter"},
     {"sampler", "copier"},
     {"exposition"},
-    {"containers"},
+    {"containers", "processes"},
     {"page"},
     {"api"},
     {"web"},

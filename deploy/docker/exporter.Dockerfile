@@ -27,6 +27,6 @@ ENV PATH=/opt/joulemark/bin:$PATH \
 USER 10001:10001
 VOLUME /var/lib/joulemark
 EXPOSE 9871
-HEALTHCHECK --interval=5s --timeout=4s --start-period=20s CMD ["python3", "/opt/joulemark/share/healthcheck.py"]
+HEALTHCHECK --interval=5s --timeout=4s --start-period=20s CMD ["python3", "-I", "-S", "/opt/joulemark/share/healthcheck.py"]
 ENTRYPOINT ["joulemark"]
 CMD ["serve"]

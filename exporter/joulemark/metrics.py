@@ -194,6 +194,19 @@ TABLE = (
     ),
     Metric("joulemark_ledger_copy_timestamp_seconds", "gauge", "Unix time of the last good copy of the ledger file."),
     Metric(
+        "joulemark_device_process_info",
+        "gauge",
+        "1 for each process that computes on the GPU, with whom its control group says it belongs to: kind container, "
+        "slurm, systemd, none or unseen. A guess for joining, no accounting; absent without --processes.",
+        ("device", "uuid", "pid", "kind", "owner"),
+    ),
+    Metric(
+        "joulemark_device_processes",
+        "gauge",
+        "Processes that compute on the GPU, those beyond the 64 that are named included; absent without --processes.",
+        ("device",),
+    ),
+    Metric(
         "joulemark_docker_up",
         "gauge",
         "1 while the container engine is followed, 0 while it is away; absent without --docker.",

@@ -14,6 +14,7 @@ from .containers.watch import ContainerWatch
 from .copier import Copier
 from .gpus import gpus_present
 from .meter import Meter
+from .processes.watch import ProcessWatch
 from .sampler import Recovery, Sampler
 from .settings import Settings
 from .sources.select import late_sources, select_sources
@@ -41,7 +42,7 @@ def serve(settings: Settings) -> None:
             sources, settings.state_dir, clock, keep_runs=settings.keep_runs, threads=True,
             factors=settings.factors, gpus_present=gpus_present(),
         )  # fmt: skip
-        watch = _container_watch(settings, meter)
+        watches = _watches(settings, meter)
         sampler = Sampler(meter, clock, settings.sample_interval)
         copier = Copier(meter)
         recovery = Recovery(meter, lambda: late_sources(settings, clock, meter.sources))
@@ -53,12 +54,12 @@ def serve(settings: Settings) -> None:
             sampler.start()
             recovery.start()
             copier.start()
-            if watch:
+            for watch in watches:
                 watch.start()
-            app = create_app(meter, _links(settings), [watch.samples] if watch else [])
+            app = create_app(meter, _links(settings), [watch.samples for watch in watches])
             serve_http(app, listeners, protection, settings.allowed_hosts)
         finally:
-            if watch:
+            for watch in watches:
                 watch.stop()
             copier.stop()
             recovery.stop()
@@ -73,10 +74,14 @@ def _exit(number: int, frame: object) -> None:
     sys.exit(0)
 
 
-def _container_watch(settings: Settings, meter: Meter) -> ContainerWatch | None:
-    if not settings.docker:
-        return None
-    return ContainerWatch(ContainerBookings(meter), connector(settings.docker_host))
+def _watches(settings: Settings, meter: Meter) -> list[ContainerWatch | ProcessWatch]:
+    """What looks at jobs that know nothing of us, as far as that is asked for."""
+    watches: list[ContainerWatch | ProcessWatch] = []
+    if settings.docker:
+        watches.append(ContainerWatch(ContainerBookings(meter), connector(settings.docker_host)))
+    if settings.processes:
+        watches.append(ProcessWatch(lambda: {device.key: device.name for device in meter.fleet.devices}))
+    return watches
 
 
 def _log_devices(meter: Meter) -> None:

@@ -95,6 +95,14 @@ TABLE = (
         "Container engine for --docker: unix:///PATH or tcp://HOST:PORT; read access is enough.",
         "Jobs that already exist",
     ),
+    Setting(
+        "processes",
+        "processes",
+        truth,
+        "Name the processes on each GPU with their container, Slurm job or unit: a guess, nothing is booked by it.",
+        "Jobs that already exist",
+        switch=True,
+    ),
     Setting("log_level", "log.level", str, "debug, info, warning or error."),
     Setting(
         "listen_addresses",
@@ -158,6 +166,7 @@ class Settings:
     price_currency: str | None = None
     docker: bool = False
     docker_host: str | None = None
+    processes: bool = False
     log_level: str = "info"
     listen_addresses: tuple[Address, ...] = (Address("127.0.0.1", 9871),)
     socket_mode: int = 0o660

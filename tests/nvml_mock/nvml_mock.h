@@ -2,7 +2,7 @@
 #ifndef NVML_MOCK_H
 #define NVML_MOCK_H
 
-enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, DRIVER_NOT_LOADED = 9,
+enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9,
        GPU_IS_LOST = 15, UNKNOWN = 999 };
 enum { MAX_GPUS = 16, MAX_PIECES = 4096, MAX_FAULTS = 64 };
 enum shape { CONSTANT, SQUARE, RAMP, NOISE };
@@ -13,7 +13,7 @@ typedef struct { double from, to; enum fault kind; int code; char call[64]; } fa
 typedef struct {
     int index, hidden, counter, instant, mig, arch;
     double tick, jitter, phase, power_tick, average, gain, latency, latency_before, limit, max_limit, module;
-    char name[64], uuid[64];
+    char name[64], uuid[64], pids[512];
     int pieces, faults;
     piece_t piece[MAX_PIECES];
     fault_t fault[MAX_FAULTS];

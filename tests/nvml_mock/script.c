@@ -51,6 +51,7 @@ static void set_property(gpu_t *g, const char *name, const char *text) {
     else if (!strcmp(name, "mig")) g->mig = (int)value;            /* 1: MIG is on; -1: no such thing */
     else if (!strcmp(name, "arch")) g->arch = (int)value;
     else if (!strcmp(name, "hidden")) g->hidden = (int)value;      /* not visible to this process */
+    else if (!strcmp(name, "pids")) set_text(g->pids, sizeof g->pids, text); /* processes that compute on it: 7+8 */
     else if (!strcmp(name, "uuid")) set_text(g->uuid, sizeof g->uuid, text);
     else if (!strcmp(name, "name")) set_text(g->name, sizeof g->name, text);
     else wrong("unknown property", name);
