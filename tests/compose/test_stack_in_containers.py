@@ -1,0 +1,206 @@
+"""The whole stack in real containers: built, brought up, killed, taken down and brought up again, nothing lost.
+
+One engine for all of it, and the tests follow each other in this order: each goes on where the one before left off.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_engine import LocalEngine, why_not
+from local_stack import LocalStack
+
+pytestmark = [pytest.mark.docker, pytest.mark.skipif(bool(why_not()), reason=why_not() or "all is here")]
+
+BASE, EXPORTER, WORKLOADS = "joulemark-test/base:1", "joulemark-test/exporter:1", "joulemark-test/workloads:1"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """The engine with its images; the stack is not up yet."""
+    engine = LocalEngine(tmp_path_factory.mktemp("engine"))
+    try:
+        engine.make_images()
+        stack = LocalStack(engine)
+        yield stack
+        stack.compose("down", "--volumes", "--timeout", "5", files=("compose.docker.yaml",), check=False)
+    finally:
+        engine.stop()
+
+
+def test_the_exporters_image_is_small_and_has_neither_root_nor_compiler_nor_pytorch(stack: LocalStack) -> None:
+    docker = stack.engine.docker
+    sizes = [int(docker("image", "inspect", "--format", "{{.Size}}", name)) for name in (BASE, EXPORTER)]
+    assert sizes[1] - sizes[0] < 80e6
+    inside = "id -u; command -v gcc cc; python3 -c 'import torch'; touch /opt/x; ls -A /src"
+    said = docker("run", "--rm", "--network", "none", "--entrypoint", "sh", EXPORTER, "-c", inside, check=False)
+    assert said.splitlines()[0] == "10001"
+    assert "/gcc" not in said
+    assert "No module named 'torch'" in said
+    assert "touch: cannot touch" in said
+    for name in (EXPORTER, WORKLOADS):
+        labels = docker("image", "inspect", "--format", "{{json .Config.Labels}} {{.Config.User}}", name)
+        assert "org.opencontainers.image.title" in labels
+        assert "10001" in labels
+
+
+def test_a_port_that_is_taken_and_a_missing_nvidia_runtime_are_named(stack: LocalStack) -> None:
+    # A socket is of the network in which it was made.
+    with stack.engine.inside(socket.socket) as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        code, said = stack.compose("up", "-d", "--no-build", "exporter", check=False, JOULEMARK_PORT=port)
+    assert code != 0
+    assert "already allocated" in said or "already in use" in said
+    stack.compose("down", "--volumes")
+    code, said = stack.compose("up", "-d", "--no-build", "exporter", files=("compose.gpu.yaml",), check=False)
+    assert code != 0
+    assert 'could not select device driver "nvidia"' in said
+    stack.compose("down", "--volumes")
+
+
+def test_up_ends_with_a_distillation_whose_joules_prometheus_knows(stack: LocalStack) -> None:
+    stack.up()
+    stack.until(lambda: stack.exit_code("demo-eval") is not None, "the demo has ended", 400)
+    assert [stack.exit_code(f"demo-{x}") for x in ("check", "teacher", "students", "eval")] == [0, 0, 0, 0]
+    ledger = stack.ledger()
+    stages = {stage for _, run, stage in ledger if run == "kd-demo"}
+    assert stages == {"prerun", "data", "teacher", "student", "eval"}
+    # The last joules are settled, and then scraped.
+    stack.until(lambda: stack.by_stage(".+") == pytest.approx(stack.ledger(), rel=1e-9), "Prometheus has the ledger's")
+    assert min(ledger.values()) >= 0
+    assert (stack.value('sum(joulemark_energy_joules_total{run="kd-demo"})') or 0) > 1
+
+
+def test_a_kill_in_the_middle_of_a_stage_loses_nothing(stack: LocalStack) -> None:
+    window = stack.put_stage("killed", "teacher")["id"]
+    killed = 'sum(joulemark_energy_joules_total{run="killed"})'
+    stack.until(lambda: (stack.value(killed) or 0) > 1, "a joule is booked and scraped")
+    stack.engine.docker("kill", stack.container("exporter"))
+    seen = stack.value('sum(max_over_time(joulemark_energy_joules_total{run="killed"}[1m]))') or 0
+    assert seen > 1
+    time.sleep(2)
+    stack.engine.docker("start", stack.container("exporter"))
+    stack.until(lambda: stack.get("/-/ready") is not None, "the exporter is back")
+    [active] = stack.get("/api/v1/stage")
+    assert active["id"] == window
+    assert active["joules"] >= seen
+    # The two seconds without an exporter are booked to the stage, as the kernel's counter went on.
+    assert active["seconds"] > 2
+    stack.until(lambda: stack.value('up{job="joulemark"}') == 1, "it is scraped again")
+    stack.until(lambda: (stack.value(killed) or 0) >= active["joules"], "Prometheus has seen more")
+    missing = "sum(joulemark_energy_joules_total) - sum(joulemark_device_energy_joules_total)"
+    assert stack.value(missing) == pytest.approx(0, abs=1e-6)
+    assert stack.value("max(resets(joulemark_energy_joules_total[10m]))") == 0
+
+
+def test_it_stops_in_time_with_its_ledger_committed(stack: LocalStack) -> None:
+    container = stack.container("exporter")
+    began = time.monotonic()
+    stack.engine.docker("stop", "--time", "10", container)
+    assert time.monotonic() - began < 5
+    assert stack.exit_code("exporter") == 0
+    assert "ledger committed" in stack.engine.docker("logs", "--tail", "3", container, check=False)
+
+
+def test_down_and_up_bring_the_totals_back(stack: LocalStack) -> None:
+    stack.engine.docker("start", stack.container("exporter"))
+    stack.until(lambda: stack.get("/-/ready") is not None, "the exporter is back")
+    before = {key: joules for key, joules in stack.ledger().items() if key[1] == "kd-demo"}
+    token = stack.token()
+    stack.compose("down")
+    stack.up(JOULEMARK_DEMO="0", files=("compose.docker.yaml",))
+    after = stack.ledger()
+    assert {key: after[key] for key in before} == pytest.approx(before, rel=1e-12)
+    assert stack.token() == token
+    stack.until(lambda: stack.by_stage("kd-demo") == pytest.approx(before, rel=1e-9), "Prometheus has them again")
+
+
+def test_a_labelled_container_is_booked_through_the_proxy_and_another_left_alone(stack: LocalStack) -> None:
+    docker = stack.engine.docker
+    runs_before = {run["run"] for run in stack.get("/api/v1/runs")}
+    [active] = stack.get("/api/v1/stage")
+    stack.end_stage(active["id"])
+    busy = "import time; end = time.time() + 3\nwhile time.time() < end: pass"
+    plain = ("run", "--rm", "--network", "none")
+    labels = ("--label", "joulemark.run=outside", "--label", "joulemark.stage=student")
+    stack.until(lambda: b"joulemark_docker_up 1" in stack.get("/metrics"), "the engine is followed")
+    docker(*plain, BASE, "python3", "-c", busy)
+    docker(*plain, *labels, BASE, "python3", "-c", busy)
+    stack.until(lambda: stack.get("/api/v1/stage") == [], "it is ended")
+    [window] = stack.get("/api/v1/windows?run=outside")
+    assert window["stage"] == "student"
+    assert 2.5 < window["seconds"] < 20
+    assert window["joules"] > 0
+    runs = {run["run"] for run in stack.get("/api/v1/runs")}
+    assert "outside" in runs
+    assert runs == runs_before | {"outside"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/containers/json", 200),
+        ("GET", "/v1.41/version", 200),
+        ("POST", "/containers/create", 403),
+        ("DELETE", "/containers/x", 403),
+        ("GET", "/images/json", 403),
+        ("GET", "/containers/x/archive?path=/", 403),
+        ("GET", "/containers/x/..%2f..%2fimages/json", 403),
+    ],
+)
+def test_the_proxy_lets_reads_through_and_nothing_else(stack: LocalStack, method: str, path: str, status: int) -> None:
+    ask = (
+        "import http.client, sys; c = http.client.HTTPConnection('docker-proxy', 2375, timeout=10);"
+        "c.request(*sys.argv[1:]); print(c.getresponse().status)"
+    )
+    said = stack.engine.docker("exec", stack.container("exporter"), "python3", "-c", ask, method, path)
+    assert said.strip() == str(status)
+
+
+def test_a_container_that_exports_metrics_is_scraped_with_its_runs_name(stack: LocalStack) -> None:
+    page = "mkdir /tmp/w && cd /tmp/w && echo 'training_loss 0.25' > metrics && exec python3 -m http.server 8000"
+    labels = ("--label", "prometheus.port=8000", "--label", "joulemark.run=exports", "--label", "joulemark.stage=eval")
+    stack.engine.docker(
+        "run", "-d", "--name", "exports", "--network", "joulemark-test_default", *labels, BASE, "sh", "-c", page
+    )
+    loss = 'training_loss{job="training-containers", run="exports"}'
+    stack.until(lambda: stack.value(loss) == 0.25, "it is scraped")
+    joined = f"{loss} * on (run) group_left () max by (run) (joulemark_stage_active)"
+    stack.until(lambda: stack.value(joined) == 0.25, "loss and stage join by the run's name")
+    stack.engine.docker("rm", "-f", "exports")
+
+
+def test_a_wrong_token_is_told_before_the_demo_starts(stack: LocalStack) -> None:
+    code, said = stack.compose("run", "--rm", "-e", "JOULEMARK_TOKEN=" + "x" * 32, "demo-check", check=False)
+    assert code == 1
+    assert "token is wrong or missing" in said
+    assert "JOULEMARK_TOKEN_FILE" in said
+
+
+def test_a_volume_that_cannot_be_written_is_told_with_its_remedy(stack: LocalStack, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    said = stack.engine.docker(
+        "run", "--rm", "--network", "none", "-v", f"{tmp_path}:/var/lib/joulemark", "--entrypoint", "python3", EXPORTER,
+        "/opt/joulemark/share/first_start.py", check=False,
+    )  # fmt: skip
+    assert said.startswith("joulemark: volume at /var/lib/joulemark is not writable (Permission denied)")
+    assert "chown -R 10001:10001" in said
+    said = stack.engine.docker(
+        "run", "--rm", "--network", "none", "-v", f"{tmp_path}:/var/lib/joulemark", EXPORTER, check=False
+    )
+    assert "/var/lib/joulemark" in said
+    assert "Traceback" not in said
+
+
+def test_profiles_bring_alerts_to_alertmanager_and_all_samples_to_victoriametrics(stack: LocalStack) -> None:
+    stack.compose("--profile", "alerting", "--profile", "scale", "up", "-d", "--no-build", JOULEMARK_DEMO="0")
+    copied = 'run:joulemark_energy_joules:sum{run="kd-demo"}'
+    stack.until(lambda: stack.value(copied, "VICTORIAMETRICS"), "VictoriaMetrics has what the rules record")
+    assert stack.value(copied, "VICTORIAMETRICS") == pytest.approx(stack.value(copied), rel=1e-9)
+    stack.until(stack.alertmanagers, "Prometheus has found the Alertmanager by its name")
