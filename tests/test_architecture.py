@@ -59,6 +59,7 @@ LAYERS = (
     {"web"},
     {"serve"},
     {"client", "report"},
+    {"integrations"},
     {"doctor"},
     {"cli"},
 )
