@@ -102,9 +102,7 @@ def test_a_resumed_training_counts_only_what_it_trains(fake: FakeExporter, tmp_p
 
 def test_several_evaluation_sets_are_one_evaluation(fake: FakeExporter, tmp_path: Path) -> None:
     args = arguments(tmp_path, eval_strategy="steps", eval_steps=1)
-    made = trainer(
-        args, JoulemarkCallback("kd-1"), eval_dataset={"a": rows(2), "b": rows(4)}, compute_metrics=accuracy
-    )
+    made = trainer(args, JoulemarkCallback("kd-1"), eval_dataset={"a": rows(2), "b": rows(4)}, compute_metrics=accuracy)
     made.train()
     assert booked(fake)[1:] == [("eval", "", {"evaluated": 6 * LENGTH})] * 3
     scores = [(body["benchmark"], body["n"]) for body in fake.made("POST", "/runs/kd-1/scores")]

@@ -27,9 +27,9 @@ class JoulemarkCallback(TrainerCallback):
     """Books `stage` while training; inside of it evaluation as `eval_stage`, and saving as phase `checkpoint`.
 
     `run` is an open run, or the name of one, opened for the training with `facts` where it is not open; left out it is
-    the run that is open, else JOULEMARK_RUN. `scores` maps metrics to benchmarks (`{"eval_accuracy": "gsm8k"}`); left out it is every
-    metric but losses and timings. `references` holds the teacher's scores by benchmark. Raises InvalidField for names
-    that are none. `token_source` says who counted the trained tokens, once training has begun.
+    the run that is open, else JOULEMARK_RUN. `scores` maps metrics to benchmarks (`{"eval_accuracy": "gsm8k"}`); left
+    out it is every metric but losses and timings. `references` holds the teacher's scores by benchmark. Raises
+    InvalidField for names that are none. `token_source` says who counted the trained tokens, once training has begun.
     """
 
     def __init__(
