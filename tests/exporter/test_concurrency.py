@@ -150,11 +150,9 @@ def check_order(rig: Rig, actors: list[Actor]) -> None:
     replaced = [window for actor in actors for window in actor.replaced]
     assert len(replaced) == len(set(replaced)), "a window is replaced by one transition only"
     assert all(windows[window]["state"] == "replaced" for window in replaced)
-    holders: dict[str, list[dict[str, Any]]] = {}
-    for window in rig.meter.active():
-        for device in window["devices"] if window["state"] == "active" else []:  # type: ignore[attr-defined]
-            holders.setdefault(device, []).append(window)
-    for held in holders.values():
+    for device in rig.meter.snapshot().devices:
+        # A window that nests on some of another's devices holds those in its place.
+        held = [windows[window] for window in rig.meter.ledger.state.accounts[device.device.key].holders]
         assert len({window["run"] for window in held}) == len(held), "a run holds a device by one window"
         assert len(held) == 1 or all(window["shared"] for window in held)
     for actor in actors:
