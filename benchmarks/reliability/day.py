@@ -24,6 +24,7 @@ from joulemark.state import StageRequest
 
 from .exporter import write_trace
 from .killed_load import STAGES
+from .record import keep, show, table
 from .scrape import resident_megabytes
 
 
@@ -31,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=int, default=24)
     parser.add_argument("--gpus", type=int, default=2)
+    parser.add_argument("--record", action="store_true", help="keep the figures in results/reliability.md")
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -39,17 +41,25 @@ def main() -> None:
         meter = Meter([ReplaySource(clock, load_traces(trace))], Path(folder) / "ledger", clock)
         day = Day(meter, clock)
         found = []
+        rows = []
         for hour in range(options.hours):
             day.hour()
             found.append(resident_megabytes())
             if hour % max(1, options.hours // 8) == 0 or hour == options.hours - 1:
-                print(f"after {hour + 1:2d} h        {found[-1]:.1f} MB resident, page {day.page_bytes / 1e3:.0f} kB")
+                page = f"{day.page_bytes / 1e3:.0f} kB"
+                rows.append((f"after {hour + 1} h", f"{found[-1]:.1f} MB resident, page {page}"))
+                show(rows[-1:])
         windows = len(meter.windows(100_000))
         size = (Path(folder) / "ledger" / "ledger.sqlite").stat().st_size
         meter.close()
-    print(f"ledger            {windows} windows of {day.runs} runs, {size / 1e6:.1f} MB on disk")
-    print(f"residual          stages missed their device by at most {day.worst_residual:.2g} J at any scrape")
-    print(f"took              {time.monotonic() - began:.0f} s for {options.hours} h")
+    ends = [
+        ("ledger", f"{windows} windows of {day.runs} runs, {size / 1e6:.1f} MB on disk"),
+        ("residual", f"stages missed their device by at most {day.worst_residual:.2g} J at any scrape"),
+        ("took", f"{time.monotonic() - began:.0f} s for {options.hours} h"),
+    ]
+    show(ends)
+    if options.record:
+        keep(f"Memory over {options.hours} hours in virtual time", table([*rows, *ends]))
     sys.exit(found[-1] > 1.1 * found[len(found) // 4])
 
 

@@ -25,8 +25,15 @@ from pathlib import Path
 from .exporter import Exporter, write_trace
 from .killed_load import Caller, Scraper
 from .prometheus import Prometheus
+from .record import Row, keep, kept, show
 
 WATTS = 200.0
+_TITLE = "Kills"
+_COLUMNS = (
+    "| campaign | kills | while starting | transitions | scrapes | Prometheus resets | residual, J | drawn, J "
+    "| not in the ledger yet, J | faults |",
+    "|---|---|---|---|---|---|---|---|---|---|",
+)
 # What the latest ticks may not have shown yet: a counter refreshes every 0.1 s, and a boundary waits for three of them.
 UNSETTLED_SECONDS = 2.5
 
@@ -53,21 +60,50 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--callers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--record", action="store_true", help="add them to those in results/reliability.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         seen = campaign(Path(folder), options.kills, options.callers, options.seed, tell=sys.stderr.isatty())
-    print(f"kills             {seen.kills} survived, {seen.starting} of them while the exporter was starting")
-    print(f"answered          {seen.windows} transitions, each in the ledger once; {seen.calls_refused} refused")
-    print(f"scrapes           {seen.scrapes}, stages miss their device by at most {seen.worst_residual:.2g} J")
-    print(f"prometheus        {seen.prometheus_resets:.0f} counter resets, residual {seen.prometheus_residual:.2g} J")
-    print(
-        f"energy            {seen.true_joules:.0f} J drawn, "
-        f"{seen.unaccounted_joules:+.1f} J of them not in the ledger (the latest ticks: "
-        f"at most {UNSETTLED_SECONDS * WATTS * options.callers:.0f} J)"
-    )
-    for fault in seen.faults[:20]:
-        print(f"FAULT             {fault}")
+    rows = _figures(seen, options.callers)
+    show([*rows, *(("FAULT", fault) for fault in seen.faults[:20])])
+    if options.record:
+        _add_to_record(seen, options.seed)
     sys.exit(bool(seen.faults))
+
+
+def _figures(seen: Campaign, callers: int) -> list[Row]:
+    latest = UNSETTLED_SECONDS * WATTS * callers
+    return [
+        ("kills", f"{seen.kills} survived, {seen.starting} of them while the exporter was starting"),
+        ("answered", f"{seen.windows} transitions, each in the ledger once; {seen.calls_refused} refused"),
+        ("scrapes", f"{seen.scrapes}, stages miss their device by at most {seen.worst_residual:.2g} J"),
+        ("prometheus", f"{seen.prometheus_resets:.0f} counter resets, residual {seen.prometheus_residual:.2g} J"),
+        (
+            "energy",
+            f"{seen.true_joules:.0f} J drawn, {seen.unaccounted_joules:+.1f} J of them not in the ledger "
+            f"(the latest ticks: at most {latest:.0f} J)",
+        ),
+    ]
+
+
+def _add_to_record(seen: Campaign, seed: int) -> None:
+    """One row more in the table of campaigns, and their sums above it."""
+    campaigns = [line for line in kept(_TITLE).splitlines() if line.startswith("| seed ")]
+    campaigns.append(
+        f"| seed {seed} | {seen.kills} | {seen.starting} | {seen.windows} | {seen.scrapes} | "
+        f"{seen.prometheus_resets:.0f} | {seen.worst_residual:.2g} | {seen.true_joules:.0f} | "
+        f"{seen.unaccounted_joules:+.1f} | {len(seen.faults)} |"
+    )
+    kills, starting, windows, scrapes, resets, *_, faults = (
+        sum(float(cell) for cell in column)
+        for column in zip(*(line.strip("|").split("|")[1:] for line in campaigns), strict=True)
+    )
+    text = (
+        f"{kills:.0f} SIGKILLs, {starting:.0f} of them while the exporter was starting: {faults:.0f} faults. "
+        f"{windows:.0f} transitions were answered, each is in the ledger once. Prometheus, which scraped four times a "
+        f"second, and another scraper with {scrapes:.0f} scrapes saw {resets:.0f} counters go down.\n\n"
+    )
+    keep(_TITLE, text + "\n".join([*_COLUMNS, *campaigns]))
 
 
 def campaign(folder: Path, kills: int, callers: int, seed: int, *, tell: bool = False) -> Campaign:

@@ -24,6 +24,7 @@ from joulemark.sources.replay import ReplaySource, load_traces
 from joulemark.state import StageRequest
 
 from .exporter import Exporter, write_trace
+from .record import Row, keep, show, table
 
 ACCEPT = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
 
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--stages", type=int, default=6)
     parser.add_argument("--gpus", type=int, default=8)
     parser.add_argument("--scrapes", type=int, default=200)
+    parser.add_argument("--record", action="store_true", help="keep the figures in results/reliability.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         trace = write_trace(Path(folder) / "trace.yml", options.gpus)
@@ -44,9 +46,13 @@ def main() -> None:
         os.sched_setaffinity(exporter.process.pid, {min(os.sched_getaffinity(0))})
         exporter.wait_until_ready()
         try:
-            _measure(exporter, options.scrapes)
+            rows = _measure(exporter, options.scrapes)
         finally:
             exporter.stop()
+    show(rows)
+    if options.record:
+        size = f"{options.runs} runs x {options.stages} stages x {options.gpus} GPUs"
+        keep(f"A scrape of {size}, the exporter on one core", table(rows))
 
 
 def fill(folder: Path, trace: Path, runs: int, stages: int) -> None:
@@ -70,14 +76,15 @@ def fill(folder: Path, trace: Path, runs: int, stages: int) -> None:
     meter.close()
 
 
-def _measure(exporter: Exporter, scrapes: int) -> None:
+def _measure(exporter: Exporter, scrapes: int) -> list[Row]:
     began = time.perf_counter()
     size, _ = _scrape(exporter.port, gzip=False)
     first = (time.perf_counter() - began) * 1e3
     exporter.ask("PUT", "/api/v1/stage", {"run": "active", "stage": "student"})
-    samples = len(exporter.scrape())
-    print(f"page              {size / 1e6:.2f} MB, {samples} samples")
-    print(f"first scrape      {first:.0f} ms, all of it written anew")
+    rows = [
+        ("page", f"{size / 1e6:.2f} MB, {len(exporter.scrape())} samples"),
+        ("first scrape", f"{first:.0f} ms, all of it written anew"),
+    ]
     for gzip in (False, True):
         times = []
         sent = 0
@@ -86,12 +93,10 @@ def _measure(exporter: Exporter, scrapes: int) -> None:
             sent, took = _scrape(exporter.port, gzip=gzip)
             times.append(took)
         times.sort()
+        median, high = statistics.median(times), times[len(times) * 99 // 100]
         way = f"gzip, {sent / 1e6:.2f} MB" if gzip else "plain"
-        print(
-            f"scrape            median {statistics.median(times):.1f} ms, "
-            f"99th percentile {times[len(times) * 99 // 100]:.1f} ms of {scrapes} ({way})"
-        )
-    print(f"memory            {resident_megabytes(exporter.process.pid):.0f} MB resident")
+        rows.append((f"scrape, {way}", f"median {median:.1f} ms, 99th percentile {high:.1f} ms of {scrapes}"))
+    return [*rows, ("memory", f"{resident_megabytes(exporter.process.pid):.0f} MB resident")]
 
 
 def _scrape(port: int, *, gzip: bool) -> tuple[int, float]:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from .exporter import Exporter, write_trace
 from .killed_load import STAGES, residual
+from .record import Row, keep, show, table
 
 
 class Switcher(threading.Thread):
@@ -56,18 +57,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--record", action="store_true", help="keep the figures in results/reliability.md")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         exporter = Exporter(Path(folder), write_trace(Path(folder) / "trace.yml", options.clients))
         exporter.spawn()
         exporter.wait_until_ready()
         try:
-            sys.exit(bool(_measure(exporter, options.clients, options.seconds)))
+            rows, faults = _measure(exporter, options.clients, options.seconds)
         finally:
             exporter.stop()
+    show([*rows, *(("FAULT", fault) for fault in faults[:10])])
+    if options.record:
+        keep("Transitions", table(rows))
+    sys.exit(bool(faults))
 
 
-def _measure(exporter: Exporter, clients: int, seconds: float) -> list[str]:
+def _measure(exporter: Exporter, clients: int, seconds: float) -> tuple[list[Row], list[str]]:
     before, began = exporter.scrape(), time.monotonic()
     switchers = [Switcher(exporter.port, number, began + seconds) for number in range(clients)]
     for switcher in switchers:
@@ -79,15 +85,13 @@ def _measure(exporter: Exporter, clients: int, seconds: float) -> list[str]:
     times = sorted(ms for switcher in switchers for ms in switcher.milliseconds)
     windows = [window for switcher in switchers for window in switcher.windows]
     faults = _faults(exporter.ledger, windows, before, after)
-    print(f"transitions       {len(times) / took:.0f} a second from {clients} clients, {len(times)} in {took:.0f} s")
-    print(
-        f"answers           median {statistics.median(times):.1f} ms, "
-        f"99th percentile {times[len(times) * 99 // 100]:.1f} ms"
-    )
-    print(f"conservation      stages miss their device by {residual(after):.2g} J; {len(faults)} faults")
-    for fault in faults[:10]:
-        print(f"FAULT             {fault}")
-    return faults
+    high = times[len(times) * 99 // 100]
+    rows = [
+        ("transitions", f"{len(times) / took:.0f} a second from {clients} clients, {len(times)} in {took:.0f} s"),
+        ("answers", f"median {statistics.median(times):.1f} ms, 99th percentile {high:.1f} ms"),
+        ("conservation", f"stages miss their device by {residual(after):.2g} J at most; {len(faults)} faults"),
+    ]
+    return rows, faults
 
 
 def _faults(ledger: Path, windows: list[str], before: dict[str, float], after: dict[str, float]) -> list[str]:
