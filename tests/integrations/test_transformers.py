@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def test_training_evaluation_and_checkpoints_are_booked_apart(fake: FakeExporter
     args = arguments(tmp_path, eval_strategy="steps", eval_steps=2, save_strategy="steps", save_steps=2)
     trainer(args, JoulemarkCallback("kd-1", phase="kd", pipeline="kd")).train()
     student = ("student", "kd", {"trained": TRAINED})
-    evaluated, saved = ("eval", "", {"evaluated": 4 * LENGTH}), ("student", "checkpoint", {})
+    evaluated = ("eval", "", {"evaluated": 4 * LENGTH})
+    saved: tuple[str, str, dict[str, int]] = ("student", "checkpoint", {})
     # After the second step, and at the end.
     assert booked(fake) == [student, evaluated, saved, evaluated, saved]
     inner = list(fake.windows.values())[1:]
@@ -57,7 +59,7 @@ def test_each_interlude_begins_and_ends_where_it_should(fake: FakeExporter, tmp_
     args = arguments(tmp_path, eval_strategy="epoch", save_strategy="epoch", num_train_epochs=2)
     made = trainer(args, JoulemarkCallback("kd-1"))
     for name in ("training_step", "prediction_step", "_save_checkpoint"):
-        setattr(made, name, noted(getattr(made, name), lambda name=name: note(name)))
+        setattr(made, name, noted(getattr(made, name), partial(note, name)))
     made.train()
     assert open_in == {
         "training_step": {"student/"},

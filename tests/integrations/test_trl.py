@@ -16,7 +16,8 @@ with warnings.catch_warnings():
     # TRL warns of releases of other libraries while it is imported.
     warnings.simplefilter("ignore")
     from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
+    from trl.trainer.sft_config import SFTConfig
+    from trl.trainer.sft_trainer import SFTTrainer
 
 # All of one length: there is no padding, and every way of counting must come to the same.
 TEXTS = ["The teacher answers in a few words."] * 12

@@ -43,7 +43,7 @@ class JoulemarkCallback(TrainerCallback):
         devices: Devices | None = None,
         scores: Mapping[str, str] | None = None,
         references: Mapping[str, float] | None = None,
-        **facts: object,
+        **facts: Any,
     ) -> None:
         if isinstance(run, str):
             check_run(run)
@@ -124,9 +124,11 @@ class JoulemarkCallback(TrainerCallback):
             saves = control.should_save or getattr(args.save_strategy, "value", args.save_strategy) == "best"
             self._end_interlude("checkpoint" if saves else None)
 
-    def on_predict(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_predict(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: Any, **kwargs: Any
+    ) -> None:
         """A prediction is over."""
-        del args, state, control, kwargs
+        del args, state, control, metrics, kwargs
         self._end_interlude(None)
 
     def on_train_end(
