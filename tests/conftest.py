@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from exporter_process import Exporter
+from fake_exporter import FakeExporter
 from meter_rig import Rig
 from nvml_mock import Gpu, VirtualBench, build
+
+from joulemark.client import timing
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,6 +41,21 @@ def make_exporter(tmp_path: Path) -> Iterator[Callable[..., Exporter]]:
 def exporter(make_exporter: Callable[..., Exporter]) -> Exporter:
     """An exporter on the replay source."""
     return make_exporter()
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeExporter]:
+    """A fake exporter on loopback, for a client to suffer from."""
+    exporter = FakeExporter()
+    yield exporter
+    exporter.close()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's beats and retries come at once, so that no test waits for them."""
+    monkeypatch.setattr(timing, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(timing, "RETRY_SECONDS", 0.05)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class LivePrometheus:
 
     The rules are the repository's own, but every group follows at `pace`: nobody wants to wait for a minute's memory.
     `itself`: it scrapes itself too.
+    `scrape` is what every scrape needs beside its target, for example `tls_config`.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class LivePrometheus:
         rules: Sequence[str] = ("rules",),
         alertmanager: str | None = None,
         itself: bool = False,
+        scrape: Mapping[str, Any] | None = None,
     ) -> None:
         if shutil.which("prometheus") is None:
             pytest.skip("prometheus is not installed: apt-get install prometheus")
@@ -45,7 +47,7 @@ class LivePrometheus:
             targets = [*targets, ("prometheus", self.url[7:])]
         scrapes = [
             {"job_name": f"{job}-{number}", "static_configs": [{"targets": [address]}],
-             "relabel_configs": [{"target_label": "job", "replacement": job}]}
+             "relabel_configs": [{"target_label": "job", "replacement": job}], **(scrape or {})}
             for number, (job, address) in enumerate(targets)
         ]  # fmt: skip
         settings = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": pace}

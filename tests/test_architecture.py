@@ -44,8 +44,9 @@ LAYERS = (
     {"rows", "schema"},
     {"folder_lock", "good_copy"},
     {"ledger_file", "load", "overlay"},
-    {"journal"},
+    {"journal", "transfer"},
     {"store"},
+    {"prune"},
     {"history"},
     {"imports"},
     {"fleet"},
@@ -59,6 +60,7 @@ LAYERS = (
     {"web"},
     {"serve"},
     {"client", "report"},
+    {"integrations"},
     {"doctor"},
     {"cli"},
 )

@@ -31,6 +31,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 
 from . import raw_requests
+from .record import keep, show, table
 
 READY = "listening=http://127.0.0.1:"
 # Only the exporter knows which devices there are: an unknown one is refused though the schema allows its name.
@@ -60,6 +61,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=20_000, help="at least so many")
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same requests")
+    parser.add_argument("--record", action="store_true", help="keep the figures in results/reliability.md")
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +74,7 @@ def main() -> int:
         finally:
             exporter.terminate()
             exporter.communicate(timeout=30)
-    return report(by_schema, raw, conserved, time.monotonic() - began)
+    return report(by_schema, raw, conserved, time.monotonic() - began, record=options.record)
 
 
 def start(folder: Path) -> tuple[subprocess.Popen[str], int]:
@@ -178,16 +180,22 @@ def conservation_holds(port: int) -> bool:
     return bool(devices) and all(math.isclose(stages[name], total, rel_tol=1e-9) for name, total in devices.items())
 
 
-def report(by_schema: Findings, raw: Findings, conserved: bool, seconds: float) -> int:
-    """Print the figures; 1 when there is something wrong."""
+def report(by_schema: Findings, raw: Findings, conserved: bool, seconds: float, *, record: bool) -> int:
+    """Show the figures, and keep them when asked to; 1 when there is something wrong."""
+    rows = []
     for name, findings in (("from the schema", by_schema), ("below the schema", raw)):
         answers = ", ".join(f"{status}: {count}" for status, count in sorted(findings.answers.items()))
-        print(f"{name:17} {findings.requests} requests; answers {answers}")
+        rows.append((name, f"{findings.requests} requests; answers {answers}"))
     wrong = by_schema.wrong + raw.wrong
     errors = sum(count for status, count in (by_schema.answers + raw.answers).items() if status >= 500)
-    print(f"{'in all':17} {by_schema.requests + raw.requests} requests in {seconds:.0f} s, {errors} server errors")
-    print(f"{'off the schema':17} {sum(wrong.values())}")
-    print(f"{'conservation':17} {'holds' if conserved else 'BROKEN'}")
+    rows += [
+        ("in all", f"{by_schema.requests + raw.requests} requests in {seconds:.0f} s, {errors} server errors"),
+        ("off the schema", str(sum(wrong.values()))),
+        ("conservation", "holds" if conserved else "BROKEN"),
+    ]
+    show(rows)
+    if record:
+        keep("Requests", table(rows))
     for what, count in wrong.most_common(10):
         print(f"\n{count} x {what}")
     return 1 if wrong or not conserved else 0

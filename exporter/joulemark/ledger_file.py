@@ -113,6 +113,12 @@ class LedgerFile:
         went_on = put_back(self.copy_path, self.path, distrusted=distrust_copy)
         log.error("ledger=%s damaged (%s), set aside as %s; %s", self.path, why, aside or "nothing", went_on)
 
+    def remove(self) -> None:
+        """Take away a ledger that was only begun."""
+        self._raise_anchor()
+        for part in PARTS:
+            Path(f"{self.path}{part}").unlink(missing_ok=True)
+
     def keep_copy(self) -> int:
         """Replace the good copy by one of the ledger as it is; returns its bytes, raises as `make_copy` does."""
         try:

@@ -19,7 +19,8 @@ from .sampler import Recovery, Sampler
 from .settings import Settings
 from .sources.select import late_sources, select_sources
 from .web.listeners import listening, url_of
-from .web.server import Protection, serve_http
+from .web.protection import Protection
+from .web.server import serve_http
 
 log = logging.getLogger(__name__)
 

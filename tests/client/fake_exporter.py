@@ -123,17 +123,17 @@ class FakeExporter:
     def _begin(self, body: dict[str, Any], key: str) -> dict[str, Any]:
         if key and key in self.keys:
             return self.windows[self.keys[key]]
-        held = body["devices"] or ALL
+        held = body.get("devices") or ALL
         below = [w for w in self.open_windows() if w["run"] == body["run"] and {*held} & {*w["devices"]}]
-        for window in below if not body["nest"] else []:
+        for window in below if not body.get("nest") else []:
             self._end(window, "replaced")
         name = f"w{len(self.windows)}"
         self.windows[name] = {
             "id": name, "devices": held,
-            "run": body["run"], "stage": body["stage"], "phase": body["phase"], "state": "active",
+            "run": body["run"], "stage": body["stage"], "phase": body.get("phase", ""), "state": "active",
             "joules": 10.0, "seconds": 1.0, "uncertainty_joules": 1.0, "joules_by_device": {"gpu0": 10.0},
             "mean_watts": 10.0, "peak_watts": 10.0, "tokens": {}, "started_at": time.time(), "ended_at": None,
-            "parent": below[-1]["id"] if body["nest"] and below else None,
+            "parent": below[-1]["id"] if body.get("nest") and below else None,
         }  # fmt: skip
         self.keys[key] = name
         return self.windows[name]

@@ -86,7 +86,8 @@ def test_a_server_that_sends_a_byte_at_a_time_cannot_hold_the_client(
     fake.behave = "trickle"
     with warned() as texts, joulemark.run("kd-1", url=fake.url):
         eventually(lambda: fake.connections >= 2)
-    assert len(texts) == 1
+    # The client of the test before may be warning still.
+    assert len([text for text in texts if fake.url in text]) == 1
 
 
 def test_adding_tokens_never_speaks(fake: FakeExporter, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def test_rubbish_on_the_socket_is_not_counted(monkeypatch: pytest.MonkeyPatch, f
         stage.add_tokens(trained=1)
         good = Message("x", 1, "student", "", 1, {"trained": 4}).encoded()
         bad = Message("y", 1, "student", "", 1, {"trained": -4}).encoded()
-        for message in (b"\xff\x00", b"{}", b"[" * 9000, b'{"who": 1}', bad, good, good):
+        for message in (b"", b"\xff\x00", b"{}", b"[" * 9000, b'{"who": 1}', bad, good, good):
             sender.sendto(message, socket_path("rubbish", 1))
         sender.sendto(Message("x", 1, leaves=True).encoded(), socket_path("rubbish", 1))
     run.close()

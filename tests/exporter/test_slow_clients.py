@@ -17,7 +17,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from joulemark.web.config_file import WebConfig
-from joulemark.web.connection import Connection, Limits, Security
+from joulemark.web.connection import Connection, Limits
+from joulemark.web.protection import Security
 
 CROWD = 600  # More than the exporter keeps at a time.
 STAGE = {"run": "kd", "stage": "teacher"}

@@ -51,6 +51,11 @@ def router(meter: Meter) -> APIRouter:
         """The open windows, oldest first."""
         return meter.active()
 
+    _windows(calls, meter)
+    return calls
+
+
+def _windows(calls: APIRouter, meter: Meter) -> None:
     @calls.get("/windows", response_model=list[WindowSummary], responses=refusals(*READ, 422))
     @in_threads(READS)
     def windows(
@@ -79,5 +84,3 @@ def router(meter: Meter) -> APIRouter:
     def end(window_id: WindowId, body: Annotated[TokensBody, Depends(body_of(TokensBody))]) -> dict[str, object]:
         """End the window and answer its summary; a repeated call answers the same."""
         return meter.end(window_id, body.tokens)
-
-    return calls

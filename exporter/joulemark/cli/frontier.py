@@ -53,7 +53,8 @@ def _serve(settings: Settings, prometheus: str, timeout_seconds: float) -> None:
     # The web stack is loaded only by those who serve.
     from ..frontier_page import create_app
     from ..web.listeners import listening, url_of
-    from ..web.server import Protection, serve_http
+    from ..web.protection import Protection
+    from ..web.server import serve_http
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..errors import JoulemarkError
-from . import check, doctor, frontier, import_, report, runs, serve, stage
+from . import check, doctor, frontier, import_, ledger, report, runs, serve, stage
 from . import exec as exec_command
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("runs")(runs.command)
 app.command("report")(report.command)
 app.command("frontier")(frontier.command)
 app.add_typer(import_.app, name="import")
+app.add_typer(ledger.app, name="ledger")
 app.command("doctor", help=doctor.HELP)(doctor.command)
 
 

@@ -20,6 +20,7 @@ class RankZero:
         self._counts: dict[_Key, dict[str, dict[str, int]]] = {}
         self._there: set[str] = set()
         self._lock = threading.Lock()
+        self._closed = False
         self._path = path
         self._socket = _bound(path)
         self._inode = Path(path).stat().st_ino
@@ -29,6 +30,7 @@ class RankZero:
     def counts(self, stage: str, phase: str, occurrence: int) -> dict[str, int]:
         """What all others together have counted in this stage."""
         totals: dict[str, int] = {}
+        self._take_all()
         with self._lock:
             for counts in self._counts.get((stage, phase, occurrence), {}).values():
                 for kind, count in counts.items():
@@ -37,6 +39,7 @@ class RankZero:
 
     def others_are_there(self) -> bool:
         """Whether a rank that has spoken has not left yet."""
+        self._take_all()
         with self._lock:
             return bool(self._there)
 
@@ -45,6 +48,7 @@ class RankZero:
         with contextlib.suppress(OSError):
             if Path(self._path).stat().st_ino == self._inode:
                 Path(self._path).unlink()
+        self._closed = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # ends the thread's recv
         self._socket.close()
@@ -54,22 +58,29 @@ class RankZero:
         self._socket.close()
 
     def _listen(self) -> None:
-        while True:
+        while not self._closed:
             try:
-                raw = self._socket.recv(_LARGEST_MESSAGE)
+                self._socket.recv(1, socket.MSG_PEEK)
             except OSError:
                 return
-            if not raw:
-                return
-            with contextlib.suppress(ValueError):
-                self._take(Message.decoded(raw))
+            self._take_all()
+
+    def _take_all(self) -> None:
+        """Take what has arrived, in its order: at the end of a stage it counts, though the thread has yet to wake."""
+        with self._lock:
+            while not self._closed:
+                try:
+                    raw = self._socket.recv(_LARGEST_MESSAGE, socket.MSG_DONTWAIT)
+                except OSError:
+                    return
+                with contextlib.suppress(ValueError):
+                    self._take(Message.decoded(raw))
 
     def _take(self, message: Message) -> None:
         key = (message.stage, message.phase, message.occurrence)
-        with self._lock:
-            if message.stage:
-                self._counts.setdefault(key, {})[message.who] = dict(message.tokens or {})
-            (self._there.discard if message.leaves else self._there.add)(message.who)
+        if message.stage:
+            self._counts.setdefault(key, {})[message.who] = dict(message.tokens or {})
+        (self._there.discard if message.leaves else self._there.add)(message.who)
 
 
 def _bound(path: str) -> socket.socket:

@@ -13,7 +13,7 @@ from ..client.endpoint import Endpoint
 from ..errors import SettingsError
 from ..settings import Settings
 from ..web.listeners import listen
-from ..web.server import Protection
+from ..web.protection import Protection
 from .exporter import ask_exporter
 from .facts import AddressFacts, StateDirFacts
 

@@ -14,7 +14,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..api.problems import MEDIA_TYPE, Problem
-from .config_file import WebConfig
+from .protection import Security
 from .tls import allowed
 
 log = logging.getLogger(__name__)
@@ -33,14 +33,6 @@ class Limits:
     reading_seconds: float = 20.0
     connections: int = 256
     waiting: int = 32
-
-
-@dataclass(frozen=True)
-class Security:
-    """What new connections get: a TLS context (None for plain HTTP) and the configuration it came from."""
-
-    context: ssl.SSLContext | None
-    config: WebConfig
 
 
 class Connection(H11Protocol):

@@ -1,0 +1,117 @@
+"""Runs a command as if nobody stood between it and its terminal: signals, job control, exit code.
+
+The command stays in our process group with our stdin, stdout and stderr. So the terminal's signals (Ctrl-C, Ctrl-Z, a
+new window size) reach it by themselves; those that a person or program sends to us alone are passed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+
+_PASSED_ON = {
+    signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM,
+    signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT, signal.SIGXCPU, *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+}  # fmt: skip
+_HELD = _PASSED_ON | {signal.SIGCHLD}
+# Python ignores these; a command must not inherit that.
+_PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+@contextlib.contextmanager
+def held_signals() -> Iterator[set[int]]:
+    """Signals wait until `run_child` takes them; enter it before any thread starts. Gives the mask from before."""
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the exit code would be thrown away
+    before = {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)}
+    try:
+        yield before
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def run_child(argv: Sequence[str], environment: Mapping[str, str], mask: set[int]) -> int:
+    """Start a command and return its exit code, or the number of the signal it died of, negative.
+
+    Raises OSError when it cannot be started.
+    """
+    early = signal.sigpending() & (_HELD - {signal.SIGCHLD, signal.SIGCONT, signal.SIGWINCH})
+    if early:
+        # Whoever stops us before there is a command means us.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, early)
+    child = os.posix_spawnp(argv[0], list(argv), dict(environment), setsigmask=mask, setsigdef=_PYTHONS_OWN)
+    while True:
+        info = signal.sigwaitinfo(_HELD)
+        if info.si_signo != signal.SIGCHLD:
+            _pass_on(info, child)
+            continue
+        code = _reap(child)
+        if code is not None:
+            _discard_pending()
+            return code
+
+
+def die_of(number: int) -> None:
+    """End this process by the signal that ended the command, so that whoever waits sees the same; no second core."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os.kill(os.getpid(), number)
+
+
+def _pass_on(info: signal.struct_siginfo, child: int) -> None:
+    # What the kernel sends for the terminal goes to the whole process group, the command included.
+    from_somebody = info.si_code <= 0
+    if from_somebody:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, info.si_signo)
+    if info.si_signo == signal.SIGTSTP:
+        _stop()
+
+
+def _reap(child: int) -> int | None:
+    """The command's exit code once it has ended. Other children were adopted, by a container's first process."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+        except ChildProcessError:
+            return None
+        if pid == 0:
+            return None
+        if pid != child:
+            continue
+        if not os.WIFSTOPPED(status):
+            return os.waitstatus_to_exitcode(status)
+        if _in_foreground():
+            _stop()  # The shell that started us must see its job stopped, to offer it again.
+
+
+def _stop() -> None:
+    """Stop as Ctrl-Z does, until somebody continues us."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
+    os.kill(os.getpid(), signal.SIGTSTP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
+
+
+def _in_foreground() -> bool:
+    """Whether a terminal takes its input for our process group now."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+def _discard_pending() -> None:
+    """What was meant for a command that has ended is nobody's."""
+    while signal.sigtimedwait(_HELD, 0) is not None:
+        pass
