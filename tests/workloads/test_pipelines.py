@@ -91,6 +91,10 @@ def test_scores_come_with_the_teachers_and_what_serving_it_costs(
     scores = {score["benchmark"]: score for score in run["scores"]}
     assert set(scores) == {"facts", "heldout"}
     assert (scores["facts"]["n"], scores["heldout"]["n"]) == (6, 4)
+    assert {name: score["stderr"] for name, score in scores.items()} == {
+        name: score["stderr"] for name, score in record.facts("eval")["scores"].items()
+    }
+    assert scores["heldout"]["stderr"] > 0
     reference = record_of(exporter, run["reference"])
     assert reference["pipeline"] == "reference"
     assert reference["student"] == run["teacher"]
