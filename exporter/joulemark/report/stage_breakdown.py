@@ -26,6 +26,7 @@ def stage_breakdown(report: Report, size: Size) -> Figure | None:
     axes = figure.subplots()
     longest = max(cell.energy(AS_RUN).mean or 0.0 for cell in cells)
     factor, unit = scale(longest)
+    reach = max((cell.energy(AS_RUN).mean or 0.0) + (cell.error(cell.energy(AS_RUN)) or 0.0) for cell in cells)
     for position, (name, cell) in enumerate(zip(names_of(cells), cells, strict=True)):
         _bar(axes, position, cell, factor, longest, size)
         _label(axes, position, cell, factor, unit, size)
@@ -33,7 +34,8 @@ def stage_breakdown(report: Report, size: Size) -> Figure | None:
             axes.text(0, position - 0.36, short(name), va="bottom", ha="left", fontsize=9)
     axes.set_yticks(range(len(cells)), [""] * len(cells) if size.narrow else [short(name) for name in names_of(cells)])
     axes.set_ylim(len(cells) - 0.5, -0.75 if size.narrow else -0.5)
-    axes.set_xlim(0, (1.5 if size.narrow else 1.25) * longest * factor)
+    # Whiskers and what is written after them stay inside.
+    axes.set_xlim(0, (1.5 if size.narrow else 1.25) * reach * factor)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(f"energy ({unit})")
     stages = list(dict.fromkeys(stage for cell in cells for stage in cell.stages()))
