@@ -102,9 +102,10 @@ def _sum_if_whole(values: Sequence[float | None]) -> float | None:
 
 def scores_and_artifacts(db: sqlite3.Connection, name: str) -> tuple[tuple[Score, ...], tuple[Artifact, ...]]:
     """A run's scores and artifacts, sorted."""
-    scores = db.execute("SELECT benchmark, score, reference, n FROM score WHERE run = ? ORDER BY 1", (name,))
+    # All columns, as a file of an earlier release is read as it is and has fewer.
+    scores = db.execute("SELECT * FROM score WHERE run = ? ORDER BY benchmark", (name,))
     artifacts = db.execute("SELECT artifact, kind, role FROM artifact WHERE run = ? ORDER BY 1, 3", (name,))
-    return tuple(Score(*row) for row in scores), tuple(Artifact(*row) for row in artifacts)
+    return tuple(Score(*tuple(row)[1:]) for row in scores), tuple(Artifact(*row) for row in artifacts)
 
 
 def _stages(db: sqlite3.Connection, name: str) -> list[Record]:

@@ -181,9 +181,17 @@ class Meter:
         """Say what a run is; fields given again replace the earlier ones."""
         self._durably(lambda: self.ledger.runs.declare(name, fields, self._clock.wall()))
 
-    def score(self, name: str, benchmark: str, score: float, reference: float | None, n: int | None) -> None:
+    def score(
+        self,
+        name: str,
+        benchmark: str,
+        score: float,
+        reference: float | None,
+        n: int | None,
+        stderr: float | None = None,
+    ) -> None:
         """Keep a run's benchmark score."""
-        found = Score(benchmark, score, reference, n)
+        found = Score(benchmark, score, reference, n, stderr)
         self._durably(lambda: self.ledger.runs.score(name, found, self._clock.wall()))
 
     def artifact(self, name: str, artifact: str, kind: str, role: str) -> None:

@@ -108,7 +108,7 @@ def run_of(row: Columns) -> Run:
 
 def add_score(run: Run, row: Columns) -> None:
     """Give a run a score of its own."""
-    run.scores[row["benchmark"]] = Score(row["benchmark"], row["score"], row["reference"], row["n"])
+    run.scores[row["benchmark"]] = Score(row["benchmark"], row["score"], row["reference"], row["n"], row["stderr"])
 
 
 def add_artifact(run: Run, row: Columns) -> None:

@@ -68,19 +68,26 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class ScoreRecord:
-    """A benchmark score; `reference` is the teacher's, `n` the number of items."""
+    """A benchmark score; `reference` is the teacher's, `n` the number of items, `stderr` the standard error."""
 
     benchmark: str
     score: float
     reference: float | None = None
     n: int | None = None
+    stderr: float | None = None
 
     @classmethod
     def from_json(cls, data: object, where: str) -> ScoreRecord:
         """Read one element of `scores`."""
         fields = _Fields(data, where)
         n = None if fields.get("n") is None else fields.count("n")
-        return cls(fields.text("benchmark"), fields.number("score"), fields.optional_number("reference"), n)
+        return cls(
+            fields.text("benchmark"),
+            fields.number("score"),
+            fields.optional_number("reference"),
+            n,
+            fields.optional_number("stderr"),
+        )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from .batch import TABLES
 from .errors import LedgerError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -34,7 +34,7 @@ CREATE TABLE series (
     totals TEXT NOT NULL, PRIMARY KEY (run, stage, phase));
 CREATE TABLE score (
     run TEXT NOT NULL, benchmark TEXT NOT NULL, score REAL NOT NULL, reference REAL, n INTEGER,
-    PRIMARY KEY (run, benchmark));
+    stderr REAL, PRIMARY KEY (run, benchmark));
 CREATE TABLE artifact (
     run TEXT NOT NULL, artifact TEXT NOT NULL, kind TEXT NOT NULL, role TEXT NOT NULL,
     PRIMARY KEY (run, artifact, role));
@@ -60,6 +60,7 @@ CREATE TABLE request (key TEXT PRIMARY KEY, asked TEXT NOT NULL, window TEXT NOT
 CREATE INDEX run_by_age ON run (last_active_at);
 CREATE INDEX window_by_start ON window (started_at);
 """,
+    3: "ALTER TABLE score ADD COLUMN stderr REAL;",
 }
 
 

@@ -57,12 +57,13 @@ class SeriesView:
 
 
 class Score(NamedTuple):
-    """A student's score on a benchmark of `n` items, with its teacher's as reference."""
+    """A student's score on a benchmark of `n` items with its standard error, and its teacher's as reference."""
 
     benchmark: str
     score: float
     reference: float | None
     n: int | None
+    stderr: float | None = None
 
 
 class Artifact(NamedTuple):

@@ -96,7 +96,7 @@ def test_stages_add_up_to_the_device_at_every_scrape(exporter: Exporter) -> None
 def test_scores_and_declarations_reach_metrics_and_the_run(exporter: Exporter) -> None:
     facts = {"pipeline": "kd", "teacher": "T", "student": "S", "dataset": "D", "idle_watts": {"gpu0": 61.5}}
     assert exporter.http.put("/api/v1/runs/kd", json=facts).status_code == 200
-    score = {"benchmark": "gsm8k", "score": 0.41, "reference": 0.62, "n": 1319}
+    score = {"benchmark": "gsm8k", "score": 0.41, "reference": 0.62, "n": 1319, "stderr": 0.0135}
     assert exporter.http.post("/api/v1/runs/kd/scores", json=score).status_code == 200
     metrics = exporter.metrics()
     info = 'joulemark_run_info{dataset="D",origin="modelled",pipeline="kd",run="kd",student="S",teacher="T"}'

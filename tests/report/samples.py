@@ -74,7 +74,7 @@ def published(run: str) -> dict[str, Any]:
         stage(name, kwh * JOULES_PER_KWH, tokens={"trained": TOKENS} if name == "student" else {})
         for name, kwh in PUBLISHED_STAGES[run].items()
     ]
-    score = {"benchmark": "mean", "score": PUBLISHED_QUALITY[run], "reference": 1.0, "n": None}
+    score = {"benchmark": "mean", "score": PUBLISHED_QUALITY[run], "reference": 1.0, "n": None, "stderr": None}
     pipeline, student = run.split("-")
     return record(run, stages, origin="published", scores=[score], pipeline=pipeline, student=student)
 

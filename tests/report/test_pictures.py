@@ -105,6 +105,18 @@ def test_a_bar_of_repeats_ends_at_their_mean_and_says_how_many() -> None:
     assert "900 ± 10 J (3 runs)" in texts(made)
 
 
+def test_a_wide_spread_stays_inside_the_picture() -> None:
+    runs = {
+        f"kd-{seed}": record(f"kd-{seed}", [stage("student", joules)], pipeline="kd", student="s", seed=seed)
+        for seed, joules in enumerate((100.0, 900.0))
+    }
+    made = figure(stage_breakdown, report_of(runs))
+    (whisker,) = next(one for one in made.axes[0].containers if hasattr(one, "lines")).lines[2]
+    right = max(x for segment in whisker.get_segments() for x, _ in segment)
+    assert right == pytest.approx(500 + 400 * 2**0.5)
+    assert right < made.axes[0].get_xlim()[1]
+
+
 def test_stages_differ_in_hatch_as_well_as_colour() -> None:
     assert len(set(STAGE_HATCHES.values())) == len(STAGE_HATCHES) == len(set(STAGE_COLOURS.values()))
     made = figure(stage_breakdown, paper_cells())

@@ -39,6 +39,16 @@ def test_a_shipped_task_has_a_hundred_items_that_guessing_a_place_does_not_solve
     assert max(places.values()) < 0.4 * len(items)
 
 
+@pytest.mark.parametrize("name", shipped_tasks())
+def test_who_does_not_read_the_question_gets_a_quarter(name: str) -> None:
+    items = [json.loads(line) for line in (TASKS / f"{name}.jsonl").read_text().splitlines()]
+    for start in range(0, len(items), 4):
+        group = items[start : start + 4]
+        answers = {item["choices"][item["answer"]] for item in group}
+        assert len(answers) == 4
+        assert all(set(item["choices"]) == answers for item in group)
+
+
 def test_a_score_has_its_standard_error_and_its_items(runner: TaskRunner) -> None:
     score = runner.run("facts", 20)
     assert score.n == 20

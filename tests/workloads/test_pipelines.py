@@ -89,8 +89,12 @@ def test_scores_come_with_the_teachers_and_what_serving_it_costs(
     )
     run = record_of(exporter, "sft-1")
     scores = {score["benchmark"]: score for score in run["scores"]}
-    assert set(scores) == {"facts", "heldout"}
-    assert (scores["facts"]["n"], scores["heldout"]["n"]) == (6, 4)
+    assert set(scores) == {"facts", "heldout_token_probability"}
+    assert (scores["facts"]["n"], scores["heldout_token_probability"]["n"]) == (6, 4)
+    assert {name: score["stderr"] for name, score in scores.items()} == {
+        name: score["stderr"] for name, score in record.facts("eval")["scores"].items()
+    }
+    assert scores["heldout_token_probability"]["stderr"] > 0
     reference = record_of(exporter, run["reference"])
     assert reference["pipeline"] == "reference"
     assert reference["student"] == run["teacher"]
@@ -99,7 +103,7 @@ def test_scores_come_with_the_teachers_and_what_serving_it_costs(
     kept = record.facts("eval")["reference"]["scores"]
     assert {name: score["reference"] for name, score in scores.items()} == {n: s["score"] for n, s in kept.items()}
     untrained = next(r for r in exporter.http.get("/api/v1/runs").json() if r["run"].startswith("untrained-t-"))
-    assert {score["benchmark"] for score in record_of(exporter, untrained["run"])["scores"]} == {"facts", "heldout"}
+    assert {score["benchmark"] for score in record_of(exporter, untrained["run"])["scores"]} == set(scores)
     assert record.facts("eval")["heldout_loss"] < record.facts("eval")["untrained_heldout_loss"]
 
 

@@ -64,12 +64,13 @@ class StageRecord(Rates, StageName):
 
 
 class ScoreRecord(BaseModel):
-    """A benchmark score; `reference` is the teacher's, `n` the number of items."""
+    """A benchmark score; `reference` is the teacher's, `n` the number of items, `stderr` the standard error."""
 
     benchmark: str
     score: float
     reference: float | None
     n: int | None
+    stderr: float | None
 
 
 class ArtifactRecord(BaseModel):

@@ -105,6 +105,9 @@ class ScoreBody(Body):
     n: Annotated[int, Field(ge=1, le=2**53), BeforeValidator(_whole)] | None = Field(
         None, description="number of items"
     )
+    stderr: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = Field(
+        None, description="the score's standard error over items"
+    )
 
 
 class ArtifactBody(Body):

@@ -50,7 +50,7 @@ def _writes(calls: APIRouter, meter: Meter) -> None:
     @calls.post("/{run}/scores", openapi_extra=schema_of(ScoreBody), **answer)
     def score(run: RunName, body: Annotated[ScoreBody, Depends(body_of(ScoreBody))]) -> dict[str, object]:
         """Keep a benchmark score; a later one of the same benchmark replaces it."""
-        meter.score(run, body.benchmark, body.score, body.reference, body.n)
+        meter.score(run, body.benchmark, body.score, body.reference, body.n, body.stderr)
         return meter.run_record(run)
 
     @calls.post("/{run}/artifacts", openapi_extra=schema_of(ArtifactBody), **answer)

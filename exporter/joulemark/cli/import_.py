@@ -16,12 +16,16 @@ from ..imports.paper import paper_runs
 from ..imports.stage_map import StageMap
 from ..imports.zeus import zeus_run
 from ..settings import default_state_dir
+from . import import_scores
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Bring figures of others into a ledger as runs, each marked with its origin. The exporter of that ledger must "
-    "be stopped meanwhile; started again, it shows them on /metrics. Importing twice changes nothing.",
+    "be stopped meanwhile; started again, it shows them on /metrics. Importing twice changes nothing. alpaca-eval and "
+    "mt-bench are other: they put a score to a run that is there, through the exporter that runs.",
 )
+app.command("alpaca-eval")(import_scores.alpaca_eval)
+app.command("mt-bench")(import_scores.mt_bench)
 StateDir = Annotated[Path | None, typer.Option("--state-dir", help="The ledger's folder, as of 'joulemark serve'.")]
 Prefix = Annotated[str, typer.Option("--prefix", help="Put this before the names of the runs.")]
 RunName = Annotated[str, typer.Option("--run", help="Name of the run.")]

@@ -61,8 +61,16 @@ class Run:
         """
         return Stage(self, stage, phase, devices, share)
 
-    def score(self, benchmark: str, score: float, *, reference: float | None = None, n: int | None = None) -> None:
-        """Keep a benchmark score, with the teacher's score as reference and the number of items."""
+    def score(
+        self,
+        benchmark: str,
+        score: float,
+        *,
+        reference: float | None = None,
+        n: int | None = None,
+        stderr: float | None = None,
+    ) -> None:
+        """Keep a benchmark score, with the teacher's as reference, the number of items and the standard error."""
         self._record(
             "POST",
             "/scores",
@@ -71,6 +79,8 @@ class Run:
                 "score": float(score),
                 "reference": None if reference is None else float(reference),
                 "n": None if n is None else int(n),
+                # An exporter of a release that does not know it must not be sent it.
+                **({} if stderr is None else {"stderr": float(stderr)}),
             },
         )
 

@@ -15,6 +15,7 @@ from .cells import Cell, cells
 from .compare import Comparison, compare
 from .power import PowerCurve
 from .rows import Account, accounts_of
+from .scores import untrained
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Report:
     curves: tuple[PowerCurve, ...] = ()
     comparison: Comparison | None = None
     read_from: str = ""
+    # The students before training, as their own runs scored them.
+    untrained: tuple[RunRecord, ...] = ()
 
     @property
     def compared(self) -> bool:
@@ -77,13 +80,15 @@ def make_report(
     parsed = [r if isinstance(r, RunRecord) else RunRecord.from_json(r) for r in records.values()]
     touched = {one.artifact for account in reported for one in account.record.artifacts}
     used = {device for account in reported for device in account.devices}
+    made = cells(reported)
     return Report(
         accounts=tuple(reported),
-        cells=tuple(cells(reported)),
+        cells=tuple(made),
         artifacts=tuple(one for name, one in sorted(artifacts_of(parsed).items()) if name in touched),
         devices=tuple(one for one in devices if one.device in used),
         factors=factors or Factors(),
         curves=tuple(curves),
         comparison=compare(*(accounts[name] for name in compared_runs)) if compared_runs else None,
         read_from=read_from,
+        untrained=untrained(made, {one.run: one for one in parsed}),
     )

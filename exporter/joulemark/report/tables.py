@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..accounting import ACCOUNTINGS, AMORTIZED, AS_RUN, ONE_OFF, REASONS, Breakeven, Reason, Spread
 from ..names import CANONICAL_STAGES
-from . import derived
+from . import derived, scores
 from .cells import Cell, labels_that_vary, names_of, optimal_cells, reasons
 from .numbers import count, digits, fixed, percent, places_for, scale, with_bound
 from .report import Report
@@ -34,7 +34,14 @@ def tables(report: Report) -> list[Table]:
     """Every table that has something to say."""
     if not report.cells:
         return []
-    made = [_end_to_end(report), _by_stage(report), _breakeven(report), _sweeps(report), _footprint(report)]
+    made = [
+        _end_to_end(report),
+        _by_stage(report),
+        _breakeven(report),
+        _sweeps(report),
+        _scores(report),
+        _footprint(report),
+    ]
     return [table for table in made if table is not None]
 
 
@@ -141,6 +148,14 @@ def _sweeps(report: Report) -> Table | None:
         ("Q", lambda _, cell: _spread(cell.quality(), 2)),
     ]
     return _table(report, "sweeps", "Sweeps", f"What was varied: {', '.join(swept)}.", columns)
+
+
+def _scores(report: Report) -> Table | None:
+    shown = scores.benchmarks(report.cells)
+    if not shown:
+        return None
+    rows = tuple(scores.score_rows(report.cells, report.untrained))
+    return Table("scores", "Scores", scores.CAPTION, 1, ("", "runs", *shown), rows)
 
 
 def _footprint(report: Report) -> Table | None:

@@ -34,7 +34,15 @@ class Run(Protocol):
     def declare(self, **facts: object) -> None:
         """Say what the run is."""
 
-    def score(self, benchmark: str, score: float, *, reference: float | None = None, n: int | None = None) -> None:
+    def score(
+        self,
+        benchmark: str,
+        score: float,
+        *,
+        reference: float | None = None,
+        n: int | None = None,
+        stderr: float | None = None,
+    ) -> None:
         """Keep a benchmark score."""
 
     def artifact(self, artifact: str, *, kind: str, role: str) -> None:
@@ -107,7 +115,15 @@ class SilentRun:
     def declare(self, **facts: object) -> None:
         """The first process does."""
 
-    def score(self, benchmark: str, score: float, *, reference: float | None = None, n: int | None = None) -> None:
+    def score(
+        self,
+        benchmark: str,
+        score: float,
+        *,
+        reference: float | None = None,
+        n: int | None = None,
+        stderr: float | None = None,
+    ) -> None:
         """The first process does."""
 
     def artifact(self, artifact: str, *, kind: str, role: str) -> None:

@@ -19,6 +19,8 @@ from ..terminal import console
 from .context import Context, Run
 
 HELDOUT = "heldout"
+# The score of it: exp(-loss), the geometric mean of the probabilities of the true tokens.
+HELDOUT_SCORE = "heldout_token_probability"
 
 
 class Measured(NamedTuple):
@@ -35,7 +37,7 @@ def measure(context: Context, run: Run, model: Any) -> Measured:
     with run.stage("eval", phase=HELDOUT) as stage:
         heldout = heldout_loss(model, track(blocks, description="held-out text", console=console))
         stage.add_tokens(evaluated=heldout.tokens)
-    scores = {HELDOUT: Score(heldout.score, _known(heldout.score_stderr), heldout.blocks)}
+    scores = {HELDOUT_SCORE: Score(heldout.score, _known(heldout.score_stderr), heldout.blocks)}
     runner = TaskRunner(model, load_tokenizer(context.teacher), wanted.batch_size)
     for task in wanted.tasks:
         console.print(f"[dim]benchmark {task}[/]")

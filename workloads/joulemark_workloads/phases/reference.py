@@ -97,7 +97,8 @@ def _once(
         # The teacher is the reference of others, not of itself: its Q would be 1 and say nothing.
         if teacher is not None:
             for benchmark, score in found.scores.items():
-                run.score(benchmark, score.score, reference=teacher.scores[benchmark].score, n=score.n)
+                reference = teacher.scores[benchmark].score
+                run.score(benchmark, score.score, reference=reference, n=score.n, stderr=score.stderr)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(Reference(name, found.scores, found.heldout.loss)._asdict()))
