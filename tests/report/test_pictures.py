@@ -237,15 +237,8 @@ def test_origins_are_marked_in_every_picture(name: str, size: Size) -> None:
     assert "MODELLED" in made("modelled"), "and across the picture"
 
 
-def test_a_student_that_all_share_is_said_once_and_whiskers_stay_in_the_picture() -> None:
-    joules = {"kd-0": 1200.0, "kd-1": 200.0, "kd-2": 200.0}
-    runs = {run: record(run, [stage("student", one)], pipeline="kd", student="s") for run, one in joules.items()}
-    made = figure(stage_breakdown, report_of({**seeds(), **runs}))
-    axes = made.axes[0]
-    assert {"student: s", "kd", "sft"} <= set(texts(made))
-    furthest = max(line.get_xdata().max() for line in axes.lines)
-    assert furthest > 2 * 533, "the mean and a deviation nearly as large"
-    assert furthest < axes.get_xlim()[1]
+def test_a_student_that_all_share_is_said_once() -> None:
+    assert {"student: s", "kd", "sft"} <= set(texts(figure(stage_breakdown, report_of(seeds()))))
 
 
 def test_runs_of_several_origins_are_marked_each() -> None:
