@@ -73,9 +73,15 @@ def test_gpus_go_to_the_exporter_and_to_the_workloads_alone() -> None:
     for name, service in config(("compose.gpu.yaml",), PROFILES).items():
         devices = service.get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
         assert bool(devices) == (name == "exporter" or name.startswith("demo-")), name
-        if name.startswith("demo-"):
-            assert "/cu" in service["build"]["args"]["TORCH_INDEX"]
+    assert "/cu" in config(("compose.gpu.yaml",))["demo-check"]["build"]["args"]["TORCH_INDEX"]
     assert config(("compose.gpu.yaml",))["exporter"]["environment"]["JOULEMARK_SOURCE"] == "nvml_counter"
+
+
+def test_each_image_is_built_once_and_by_what_is_started_first() -> None:
+    services = config()
+    builders = {service["image"]: name for name, service in services.items() if "build" in service}
+    assert builders == {"joulemark/exporter:0.1.0": "setup", "joulemark/workloads:0.1.0": "demo-check"}
+    assert len([name for name, service in services.items() if "build" in service]) == 2
 
 
 def test_the_demo_can_be_left_out_and_its_phases_wait_for_each_other() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from local_engine import LocalEngine, why_not
 from local_stack import LocalStack
+from nvml_mock import Gpu, LiveMachine
 
 pytestmark = [pytest.mark.docker, pytest.mark.skipif(bool(why_not()), reason=why_not() or "all is here")]
 
@@ -62,6 +63,30 @@ def test_a_port_that_is_taken_and_a_missing_nvidia_runtime_are_named(stack: Loca
     assert code != 0
     assert 'could not select device driver "nvidia"' in said
     stack.compose("down", "--volumes")
+
+
+def test_the_exporter_in_its_container_reads_gpus_through_nvml(
+    stack: LocalStack, nvml_library: Path, tmp_path: Path
+) -> None:
+    machine = LiveMachine(nvml_library, tmp_path, [Gpu(), Gpu()], watts=[100.0, 400.0])
+    for path in (*nvml_library.parents, *tmp_path.parents, nvml_library, tmp_path):
+        if str(path).startswith("/tmp/pytest"):
+            path.chmod(0o755)
+    variables = [f"{name}={text}" for name, text in machine.environment.items() if name != "MOCK_NVML_CALLS"]
+    container = stack.engine.docker(
+        "run", "-d", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",
+        "-v", f"{nvml_library}:{nvml_library}:ro", "-v", f"{machine.script.path.parent}:{machine.script.path.parent}:ro",
+        *[word for variable in variables for word in ("-e", variable)],
+        EXPORTER, "serve", "--source", "nvml_counter",
+    ).strip()  # fmt: skip
+    look = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9871/metrics').read().decode())"
+
+    def metrics() -> str:
+        return stack.engine.docker("exec", container, "python3", "-c", look, check=False)
+
+    stack.until(lambda: 'joulemark_source_up{device="gpu1"} 1' in metrics(), "both GPUs are read")
+    assert 'joulemark_power_watts{device="gpu1",phase="",run="",stage="unattributed"} 400' in metrics()
+    stack.engine.docker("rm", "-f", container)
 
 
 def test_up_ends_with_a_distillation_whose_joules_prometheus_knows(stack: LocalStack) -> None:
