@@ -69,14 +69,12 @@ def test_the_exporter_in_its_container_reads_gpus_through_nvml(
     stack: LocalStack, nvml_library: Path, tmp_path: Path
 ) -> None:
     machine = LiveMachine(nvml_library, tmp_path, [Gpu(), Gpu()], watts=[100.0, 400.0])
-    for path in (*nvml_library.parents, *tmp_path.parents, nvml_library, tmp_path):
-        if str(path).startswith("/tmp/pytest"):
-            path.chmod(0o755)
-    variables = [f"{name}={text}" for name, text in machine.environment.items() if name != "MOCK_NVML_CALLS"]
+    for folder in (nvml_library, tmp_path):
+        folder.chmod(0o755)
     container = stack.engine.docker(
-        "run", "-d", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL",
-        "-v", f"{nvml_library}:{nvml_library}:ro", "-v", f"{machine.script.path.parent}:{machine.script.path.parent}:ro",
-        *[word for variable in variables for word in ("-e", variable)],
+        "run", "-d", "--network", "none", "--read-only", "--cap-drop", "ALL",
+        "-v", f"{nvml_library}:/nvml:ro", "-v", f"{tmp_path}:/script:ro",
+        "-e", "LD_LIBRARY_PATH=/nvml", "-e", f"MOCK_NVML_SCRIPT=/script/{machine.script.path.name}",
         EXPORTER, "serve", "--source", "nvml_counter",
     ).strip()  # fmt: skip
     look = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9871/metrics').read().decode())"
