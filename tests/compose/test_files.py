@@ -157,6 +157,8 @@ PROMETHEUS_JSON |= {"prometheusVersion", "incrementalQuerying", "exemplarTraceId
 
 def test_provisioning_has_documented_keys_only_and_points_where_the_stack_puts_things() -> None:
     folder = ROOT / "grafana" / "provisioning"
+    home = Path(config()["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (ROOT / "grafana" / "dashboards" / home.name).exists()
     targets = {v["target"]: v for v in config()["grafana"]["volumes"]}
     assert targets["/etc/grafana/provisioning"]["source"].endswith("grafana/provisioning")
     for path in (folder / "dashboards").glob("*.y*ml"):
