@@ -87,7 +87,10 @@ def test_a_budget_of_time_counts_from_the_start() -> None:
 
 
 def test_a_grid_that_ran_out_of_energy_goes_on_with_more(
-    experiment_file: Callable[..., Path], tmp_path: Path, make_exporter: Callable[..., Any]
+    experiment_file: Callable[..., Path],
+    tmp_path: Path,
+    make_exporter: Callable[..., Any],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     exporter = make_exporter("--source", "cpu_model")
     cells = cells_of(read_document(experiment_file("sft", "kd"), ["training.seed=[0, 1]"]))
@@ -111,6 +114,11 @@ def test_a_grid_that_ran_out_of_energy_goes_on_with_more(
     assert set(shown) >= {"sft", "kd"}
     assert shown["kd"].split()[1] == "2"
     assert shown["kd"].count("±") >= 3
+    # Done already, so that only the tables are new: those of the report, with the same cells.
+    run_grid(cells, Options(work, "t", url=exporter.url))
+    told = capfd.readouterr().out
+    assert "Was it worth it?" in told
+    assert all(word in told for word in ("J/token", "N*", "T*", "Q"))
 
 
 def test_one_failed_cell_does_not_keep_the_others_from_running(

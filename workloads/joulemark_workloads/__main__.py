@@ -60,6 +60,9 @@ def run(
     even_if_busy: Annotated[
         bool, typer.Option("--even-if-busy", help="Measure although a GPU is in use or throttled.")
     ] = False,
+    tables: Annotated[
+        bool, typer.Option(help="End with what each cell took: energy, J/token, Q, N*, T*, spread over seeds.")
+    ] = True,
 ) -> None:
     """Run the distillation pipelines that a file describes, and tell Joulemark which stage they are in."""
     cells = _chosen(cells_of(read_document(config, set_ or [])), pipeline or [])
@@ -75,7 +78,10 @@ def run(
 
     ranks.join()
     try:
-        run_grid(cells, Options(work_dir, tag, run, url, phase or PHASES, baseline, even_if_busy, max_kwh, max_hours))
+        run_grid(
+            cells,
+            Options(work_dir, tag, run, url, phase or PHASES, baseline, even_if_busy, max_kwh, max_hours, tables),
+        )
     finally:
         ranks.leave()
     return None

@@ -122,7 +122,7 @@ def _was_interrupted(cell: Cell, name: str) -> bool:
 def _run_cells(stack: Stack, config: Path, tag: str) -> int:
     command = [
         sys.executable, "-m", "joulemark_workloads", str(config), "--tag", tag,
-        "--work-dir", str(WORK), "--url", stack.exporter_url,
+        "--work-dir", str(WORK), "--url", stack.exporter_url, "--no-tables",
     ]  # fmt: skip
     child = subprocess.Popen(command)
     try:

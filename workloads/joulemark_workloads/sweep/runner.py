@@ -33,6 +33,7 @@ class Options:
     even_if_busy: bool = False
     max_kwh: float | None = None
     max_hours: float | None = None
+    tables: bool = True
 
 
 @dataclass
