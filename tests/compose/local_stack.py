@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 
 from exporter_process import free_port
 from local_engine import ROOT, LocalEngine
+from programs import program
 
 # Grafana's image cannot be had without a registry; the demo is the smallest there can be.
 OVERRIDE = """
@@ -50,7 +51,12 @@ class LocalStack:
         chosen = [option for name in ("compose.yaml", *files, str(self.override)) for option in ("-f", name)]
         environment = {**self.engine.environment, **self.settings, **settings}
         done = subprocess.run(
-            ["docker-compose", *chosen, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500
+            [program("docker-compose") or "", *chosen, *words],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=500,
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr + self.logs()
         return done.returncode, done.stdout + done.stderr
@@ -65,7 +71,16 @@ class LocalStack:
 
     def compose_logs(self) -> str:
         environment = {**self.engine.environment, **self.settings}
-        command = ["docker-compose", "-f", "compose.yaml", "-f", str(self.override), "logs", "--tail", "30"]
+        command = [
+            program("docker-compose") or "",
+            "-f",
+            "compose.yaml",
+            "-f",
+            str(self.override),
+            "logs",
+            "--tail",
+            "30",
+        ]
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True).stdout
 
     def container(self, service: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from programs import program
 
 ROOT = Path(__file__).parents[2]
 OVERRIDES = ("compose.gpu.yaml", "compose.docker.yaml")
@@ -21,7 +22,7 @@ LASTING = {"exporter", "prometheus", "grafana", "alertmanager", "remote-writer",
 
 
 def tool(name: str) -> str:
-    found = shutil.which(name)
+    found = program(name)
     if found is None:
         pytest.skip(f"{name} is not installed: pip install -e '.[dev]'")
     return found
