@@ -8,12 +8,13 @@ DEMO_CONFIG ?= configs/smoke.yaml
 QUIET := $(shell test -t 2 || echo --quiet)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help demo test up down lint clean
+.PHONY: help demo test boards-preview up down lint clean
 
 help:
 	@echo 'make demo   distil a real language model twice and show where its joules went'
 	@echo '            DEMO_CONFIG=configs/tiny.yaml for the smallest size'
 	@echo 'make test   set up and run every test that this machine can run'
+	@echo 'make boards-preview   draw the Grafana boards to docs/images, for proofing'
 	@echo 'make up     keep exporter and Prometheus running for browsing; make down stops them'
 	@echo 'make lint   ruff and mypy'
 	@echo 'make clean  remove .venv and .joulemark (the ledger included)'
@@ -32,6 +33,11 @@ down:
 test: $(VENV)/ready lint
 	@./prometheus/install.sh
 	$(BIN)/python -m pytest
+
+# Needs Node.js and a Prometheus; shows the runs of `make demo` where there are some.
+boards-preview: $(VENV)/ready
+	@./prometheus/install.sh
+	@cd tests/grafana && PYTHONPATH=..:. ../../$(BIN)/python -m preview ../../docs/images --ledger ../../.joulemark/ledger
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

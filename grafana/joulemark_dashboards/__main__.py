@@ -22,14 +22,22 @@ FOLDER = Path(__file__).parents[1] / "dashboards"
 
 def rendered(name: str) -> str:
     """A board as deterministic JSON, panels numbered in their order (the SDK leaves that to its user)."""
-    built = BOARDS[name]().build()
-    board: dict[str, Any] = json.loads(JSONEncoder(sort_keys=True).encode(built))
+    board: dict[str, Any] = json.loads(JSONEncoder(sort_keys=True).encode(BOARDS[name]().build()))
     for number, panel in enumerate(board["panels"], start=1):
         panel["id"] = number
-    # The SDK puts every link and annotation into a menu; here they are shown.
+    return json.dumps(tidied(board), indent=2, sort_keys=True) + "\n"
+
+
+def tidied(board: dict[str, Any]) -> dict[str, Any]:
+    """The board without what the SDK adds and Grafana's own types do not know, or that hides things in menus."""
+    for panel in board["panels"]:
+        panel.get("options", {}).pop("footer", None)
+    for variable in board["templating"]["list"]:
+        for key in ("auto", "auto_count", "auto_min"):
+            variable.pop(key, None)
     for item in [*board["links"], *board["annotations"].get("list", [])]:
         item.pop("placement", None)
-    return json.dumps(board, indent=2, sort_keys=True) + "\n"
+    return board
 
 
 def main(argv: list[str]) -> int:

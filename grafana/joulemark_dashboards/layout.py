@@ -7,7 +7,7 @@ from typing import Any
 from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DashboardLinkType, GridPos
 
-from .targets import DATASOURCE
+from .targets import DATASOURCE, over_time
 
 UIDS = {
     "pipelines": "joulemark-pipelines",
@@ -70,7 +70,9 @@ class Board:
             .enable(True)
             .hide(False)
             .icon_color(colour)
+            # Releases of Grafana differ in where they look for the query.
             .expr(query)
+            .target(over_time("Anno", query, "").interval("10s"))
             .title_format(title)
             .text_format(text)
             .tag_keys(tags)

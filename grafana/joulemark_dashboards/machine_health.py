@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models import units
 from . import panels
 from .panels import About
 from .queries import meter_health as ask
-from .style import BAD, GOOD, WARNING, column, fixed, mapped
+from .style import BAD, GOOD, WARNING, column, fixed, mapped, told_by_colour
 from .targets import instant, join, over_time, shown, sorted_by, tables
 
 _NO_EXPORTER = "No exporter is scraped: start joulemark serve and give Prometheus its address"
@@ -33,8 +33,8 @@ def windows() -> Any:
         instant("A", ask.OPEN_WINDOWS),
         changes=[*shown(columns), sorted_by("open for", descending=True)],
     )
-    leases = mapped({"held": ("renewed", GOOD), "none": ("none: stays until ended", WARNING)})
-    return column(panel.override_by_name("lease", [leases]), "open for", units.Seconds, 0, 110)
+    panel = told_by_colour(panel, "lease", {"held": ("renewed", GOOD), "none": ("none: stays until ended", WARNING)})
+    return column(panel, "open for", units.Seconds, 0, 110)
 
 
 def expired() -> Any:
@@ -50,7 +50,7 @@ def expired() -> Any:
         over_time("A", ask.EXPIRED, "leases expired on {{instance}}"),
         over_time("B", ask.UNSEEN, "runs unseen on {{instance}}"),
     )
-    return panels.by_name(panel.min(0).axis_soft_max(1))
+    return panels.told_apart(panel.min(0).axis_soft_max(1))
 
 
 def ledgers() -> Any:
@@ -76,7 +76,7 @@ def ledgers() -> Any:
         ),
         changes=[join("instance"), *shown(columns)],
     )  # fmt: skip
-    panel = panel.override_by_name("on disk", [mapped({"1": ("yes", GOOD), "0": ("NO", BAD)})])
+    panel = told_by_colour(panel, "on disk", {"1": ("yes", GOOD), "0": ("NO", BAD)})
     panel = column(panel, "last commit", units.Seconds, 1)
     return column(panel, "good copy", units.Seconds, 0)
 
@@ -120,10 +120,11 @@ def throttled() -> Any:
     panel = panels.states(
         About(
             "Were they throttled, and for what reason?",
-            "Red while the driver says that it slows the card down, by reason. sw_power_cap, running at the power "
-            "limit, is how a loaded card works and no fault; heat and power supply are.",
+            "Red while the driver says that it slows the card down; reasons that were given within this time. "
+            "sw_power_cap, running at the power limit, is how a loaded card works and no fault; heat and power supply "
+            "are.",
             units.NoUnit,
-            _NO_GPU,
+            "Good: no GPU was throttled within this time, or none is read",
         ),
         over_time("A", ask.THROTTLED, f"{_DEVICE}: {{{{reason}}}}"),
     )
@@ -142,7 +143,7 @@ def power() -> Any:
         over_time("A", ask.POWER, _DEVICE),
         over_time("B", ask.POWER_LIMIT, f"limit of {_DEVICE}"),
     )
-    return panels.by_name(panel.min(0)).override_by_regexp("/^limit of /", [panels.dashed(), fixed(BAD)])
+    return panels.told_apart(panel.min(0)).override_by_regexp("/^limit of /", [panels.dashed(), fixed(BAD)])
 
 
 def utilisation() -> Any:
@@ -181,7 +182,7 @@ def scrapes() -> Any:
         over_time("A", ask.SCRAPE_SECONDS, "{{instance}}"),
         over_time("B", ask.SCRAPE_SAMPLES, "samples of {{instance}}"),
     )
-    return panels.on_the_right(panels.by_name(panel.min(0)), "/^samples of /", units.Short)
+    return panels.on_the_right(panels.told_apart(panel.min(0)), "/^samples of /", units.Short)
 
 
 def rule_cost() -> Any:
@@ -197,7 +198,7 @@ def rule_cost() -> Any:
         over_time("A", ask.RULE_SECONDS, "{{group}}"),
         over_time("B", ask.RULE_FAILURES, "failed evaluations"),
     )
-    return panels.on_the_right(panels.by_name(panel.min(0)), "/^failed evaluations$/", units.Short)
+    return panels.on_the_right(panels.told_apart(panel.min(0)), "/^failed evaluations$/", units.Short)
 
 
 def frontier() -> Any:
@@ -214,4 +215,4 @@ def frontier() -> Any:
 
 
 def _curves(title: str, text: str, unit: str, empty: str, query: str, legend: str = _DEVICE) -> Any:
-    return panels.by_name(panels.curves(About(title, text, unit, empty), over_time("A", query, legend)).min(0))
+    return panels.told_apart(panels.curves(About(title, text, unit, empty), over_time("A", query, legend)).min(0))

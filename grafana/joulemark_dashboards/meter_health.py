@@ -11,7 +11,7 @@ from . import machine_health, panels, variables
 from .layout import Board
 from .panels import About
 from .queries import meter_health as ask
-from .style import BAD, GOOD, WARNING, column, mapped
+from .style import BAD, GOOD, WARNING, column, mapped, told_by_colour
 from .targets import join, latest, over_time, shown, tables
 
 _NO_EXPORTER = "No exporter is scraped: start joulemark serve and give Prometheus its address"
@@ -83,13 +83,12 @@ def _sources() -> Any:
     for name in ("last read", "latency", "counter tick"):
         panel = column(panel, name, units.Seconds, None, 110)
     panel = column(panel, "read", units.NoUnit, 0, 80)
-    panel = panel.override_by_name("read", [mapped({"1": ("yes", GOOD), "0": ("no", BAD)})])
-    marks = {name: (f"{name}: MODELLED", WARNING) for name in ("cpu_model", "replay")}
-    return panel.override_by_name("source", [mapped(dict(marks))])
+    panel = told_by_colour(panel, "read", {"1": ("yes", GOOD), "0": ("no", BAD)})
+    return told_by_colour(panel, "source", {name: (f"{name}: MODELLED", WARNING) for name in ("cpu_model", "replay")})
 
 
 def _curves(title: str, text: str, unit: str, empty: str, query: str, legend: str = _DEVICE) -> Any:
-    return panels.by_name(panels.curves(About(title, text, unit, empty), over_time("A", query, legend)).min(0))
+    return panels.told_apart(panels.curves(About(title, text, unit, empty), over_time("A", query, legend)).min(0))
 
 
 def _up() -> Any:
@@ -148,7 +147,7 @@ def _errors() -> Any:
         over_time("A", ask.ERRORS, f"{_DEVICE}: {{{{reason}}}}"),
         over_time("B", ask.BREAKS, f"{_DEVICE}: break, {{{{reason}}}}"),
     )
-    return panels.by_name(panel.min(0))
+    return panels.told_apart(panel.min(0))
 
 
 def _residual() -> Any:
@@ -162,7 +161,7 @@ def _residual() -> Any:
         ),
         over_time("A", ask.RESIDUAL, _DEVICE),
     )
-    return panels.by_name(panel.min(0).axis_soft_max(0.001))
+    return panels.told_apart(panel.min(0).axis_soft_max(0.001))
 
 
 def _disagreement() -> Any:
@@ -199,4 +198,4 @@ def _unattributed() -> Any:
         ),
         over_time("A", ask.UNATTRIBUTED, _DEVICE),
     )
-    return panels.by_name(panel.min(0))
+    return panels.told_apart(panel.min(0))

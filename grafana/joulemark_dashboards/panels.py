@@ -115,9 +115,9 @@ def coloured(panel: Any, colour: str) -> Any:
     return panel.color_scheme(dashboards.FieldColor().mode(FieldColorModeId.FIXED).fixed_color(colour))
 
 
-def by_name(panel: Any) -> Any:
-    """A colour for each name, the same on every panel and board."""
-    return panel.color_scheme(dashboards.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+def told_apart(panel: Any) -> Any:
+    """A colour for each field, as different as Grafana has them."""
+    return panel.color_scheme(dashboards.FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC))
 
 
 def linked(panel: Any, field: str, title: str, url: str) -> Any:

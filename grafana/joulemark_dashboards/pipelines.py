@@ -13,7 +13,7 @@ from .layout import Board, run_link
 from .panels import About
 from .queries import pipelines as ask
 from .style import OTHER_STAGE, STAGE_COLOURS, column, with_origin_marked, with_stage_colours
-from .targets import instant, join, latest, matrix, ordered, over_time, shown, sorted_by, tables
+from .targets import by_stage, instant, join, latest, matrix, ordered, shown, sorted_by, tables
 
 _NO_RUN = "No run yet. Set a stage, e.g. joulemark exec --run R --stage student -- CMD"
 
@@ -69,7 +69,7 @@ def _teacher_share_by_pipeline() -> Any:
 def _total() -> Any:
     return panels.number(
         About(
-            "How much energy did these runs use until now?",
+            "How much energy until now?",
             "Sum of the selected runs' energy, teacher side included, as they burnt it; it grows while they run. "
             "Modelled or published where the table says so. Energy that no stage claims is not in it.",
             units.WattHour,
@@ -82,7 +82,7 @@ def _total() -> Any:
 def _watts() -> Any:
     return panels.number(
         About(
-            "How much power is drawn now?",
+            "How much power now?",
             "Latest power of all devices of the selected exporters, whether a stage claims it or not. Boards of GPUs "
             "and CPU packages only: not the rest of the machine, and no PUE.",
             units.Watt,
@@ -95,7 +95,7 @@ def _watts() -> Any:
 def _lost() -> Any:
     return panels.number(
         About(
-            "How much did nobody claim?",
+            "Claimed by nobody?",
             "Energy that no stage claimed over all energy of the selected exporters' devices, since their ledgers "
             "began. Idle time between runs is in it, so a large share is no fault by itself.",
             units.PercentUnit,
@@ -130,9 +130,10 @@ def _runs() -> Any:
         changes=[join("run"), *shown(columns)],
     )
     for name, unit, decimals, width in (
-        ("pipeline", "", None, 120), ("origin", "", None, 190), ("energy", "", None, 100), ("±", "", None, 90),
-        ("teacher share", units.PercentUnit, 1, 110), ("J/token", units.Joule, None, 90), ("Q", units.NoUnit, 2, 60),
-        ("CO2e", units.Gram, None, 90), ("cost", units.NoUnit, None, 80), ("currency", "", None, 80),
+        ("pipeline", "", None, 110), ("student", "", None, 150), ("origin", "", None, 95), ("energy", "", None, 85),
+        ("±", "", None, 80), ("teacher share", units.PercentUnit, 1, 105), ("J/token", units.Joule, None, 80),
+        ("Q", units.NoUnit, 2, 50), ("CO2e", units.Gram, None, 80), ("cost", units.NoUnit, None, 80),
+        ("currency", "", None, 75),
     ):  # fmt: skip
         panel = column(panel, name, unit, decimals, width)
     sort = DynamicConfigValue(id_val="custom.minWidth", value=180)
@@ -188,7 +189,7 @@ def _power() -> Any:
             units.Watt,
             "No exporter is scraped: start joulemark serve and give Prometheus its address",
         ),
-        over_time("A", ask.STAGE_WATTS, "{{stage}}"),
+        *by_stage(ask.stage_watts, "{{stage}}", over=True, unattributed=True),
         stacked=True,
     )
     return with_stage_colours(panels.coloured(panel, OTHER_STAGE))

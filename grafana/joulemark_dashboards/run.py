@@ -13,7 +13,7 @@ from .layout import Board
 from .panels import About
 from .queries import run as ask
 from .style import BAD, OTHER_STAGE, WARNING, column, mapped, with_origin_marked, with_stage_colours
-from .targets import instant, join, latest, over_time, shown, sorted_by, tables
+from .targets import by_stage, instant, join, latest, over_time, shown, sorted_by, tables
 
 _NO_RUN = "Choose a run above; without any, set a stage: joulemark exec --run R --stage student -- CMD"
 
@@ -26,22 +26,22 @@ def build() -> dashboard.Dashboard:
         [*variables.source(), *variables.runs(several=False)],
     )
     _mark(board)
-    board.row(4, (24, _facts()))
+    board.row(3, (24, _facts()))
     board.row(
         4, (4, _energy()), (3, _bound()), (3, _net()), (3, _per_token()), (3, _quality()), (4, _co2e()), (4, _cost())
     )
     board.row(8, (24, _timeline()))
     board.row(8, (12, _power()), (12, _tokens()))
-    board.row(9, (15, _stages()), (9, _phases()))
+    board.row(8, (15, _stages()), (9, _phases()))
     board.row(7, (12, _per_token_over_time()), (12, run_checks.scores()))
-    board.row(8, (12, run_checks.artifacts()), (12, run_checks.hardware()))
-    board.row(9, (12, run_checks.estimators()), (12, run_checks.faults()))
+    board.row(6, (12, run_checks.artifacts()), (12, run_checks.hardware()))
+    board.row(8, (12, run_checks.estimators()), (12, run_checks.faults()))
     return board.made
 
 
 def _mark(board: Board) -> None:
     board.mark(
-        "Stage begins", "#56B4E9", ask.STAGE_STARTS, title="{{window}} begins", text="", tags="stage",
+        "Stage begins", "#56B4E9", ask.STAGE_STARTS, title="{{window}}", text="stage begins", tags="stage",
         at_value=True,
     )  # fmt: skip
     board.mark(
@@ -70,7 +70,7 @@ def _facts() -> Any:
         instant("A", ask.FACTS_OF_RUN),
         changes=shown(columns),
     )
-    return with_origin_marked(column(panel, "origin", width=190))
+    return with_origin_marked(column(panel, "origin", width=100))
 
 
 def _figure(title: str, text: str, unit: str, query: str, empty: str, decimals: int | None = None) -> Any:
@@ -166,7 +166,7 @@ def _timeline() -> Any:
             units.NoUnit,
             "Nothing ran within this time: widen the range; imported runs have no times",
         ),
-        over_time("A", ask.PHASES, "{{stage}} {{phase}}"),
+        *by_stage(ask.phases, "{{stage}} {{phase}}", over=True),
     )
     panel = with_stage_colours(panels.coloured(panel, OTHER_STAGE))
     shown_states = mapped({"0": ("not running", "transparent"), "1": ("running", None)})
@@ -184,7 +184,7 @@ def _power() -> Any:
         ),
         over_time("A", ask.DEVICE_WATTS, "{{device}} of {{instance}}"),
     )
-    return panels.by_name(panel.min(0))
+    return panels.told_apart(panel.min(0))
 
 
 def _tokens() -> Any:
@@ -197,7 +197,7 @@ def _tokens() -> Any:
         ),
         over_time("A", ask.TOKENS, "{{stage}}: {{kind}}"),
     )
-    return panels.by_name(panel.min(0))
+    return panels.told_apart(panel.min(0))
 
 
 def _stages() -> Any:
@@ -238,7 +238,7 @@ def _phases() -> Any:
             units.Joule,
             _NO_RUN,
         ),
-        latest("A", ask.PHASE_JOULES, "{{stage}} {{phase}}"),
+        *by_stage(ask.phase_joules, "{{stage}} {{phase}}", over=False),
     )
     return with_stage_colours(panels.coloured(panel.min(0), OTHER_STAGE))
 

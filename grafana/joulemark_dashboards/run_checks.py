@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models import units
 from . import panels
 from .panels import About
 from .queries import run as ask
-from .style import BAD, GOOD, WARNING, column, fixed, mapped, words
+from .style import BAD, GOOD, WARNING, column, fixed, told_by_colour, words
 from .targets import instant, join, over_time, shown, sorted_by, tables
 
 
@@ -60,7 +60,7 @@ def hardware() -> Any:
     columns = {
         "instance": "exporter", "device": "device", "model": "model", "source": "source", "driver": "driver",
     }  # fmt: skip
-    sources = {
+    sources: dict[str, tuple[str, str | None]] = {
         "nvml_counter": ("nvml_counter: measured, energy counter", GOOD),
         "nvml_power": ("nvml_power: measured, power sampled", GOOD),
         "rapl": ("rapl: measured, energy counter", GOOD),
@@ -78,7 +78,8 @@ def hardware() -> Any:
         instant("A", ask.HARDWARE),
         changes=shown(columns),
     )
-    return panel.override_by_name("source", [mapped(dict(sources))])
+    panel = column(column(panel, "device", width=70), "source", width=270)
+    return told_by_colour(panel, "source", sources)
 
 
 def estimators() -> Any:
@@ -117,4 +118,4 @@ def faults() -> Any:
         over_time("B", ask.BREAKS, "{{device}} of {{instance}}: {{reason}}"),
         over_time("C", ask.ERRORS, "{{device}} of {{instance}}: errors, {{reason}}"),
     )
-    return panels.by_name(panel.min(0)).override_by_regexp("/seconds of gap/", [fixed(BAD)])
+    return panels.told_apart(panel.min(0)).override_by_regexp("/seconds of gap/", [fixed(BAD)])

@@ -15,13 +15,14 @@ STAGE_COLOURS = {
     "eval": "#009E73",
     "unattributed": "#E0E0E0",
 }
+UNATTRIBUTED = "unattributed"
 # Stages that users named themselves share one colour; their names tell them apart.
 OTHER_STAGE = "#CC79A7"
 # Energy that was not measured is told apart by its words first, by its colour only as well.
 ORIGINS = {
     "measured": ("measured", "#CC79A7"),
-    "modelled": ("MODELLED, not measured", "#E69F00"),
-    "published": ("PUBLISHED by others", "#F0E442"),
+    "modelled": ("MODELLED", "#E69F00"),
+    "published": ("PUBLISHED", "#F0E442"),
 }
 GOOD, WARNING, BAD = "#009E73", "#E69F00", "#D55E00"
 QUIET = "#999999"
@@ -55,6 +56,12 @@ def mapped(shown: dict[str, tuple[str, str | None]]) -> DynamicConfigValue:
         for place, (value, (text, colour)) in enumerate(shown.items())
     }
     return DynamicConfigValue(id_val="mappings", value=[{"type": "value", "options": options}])
+
+
+def told_by_colour(panel: Any, name: str, shown: dict[str, tuple[str, str | None]]) -> Any:
+    """Texts in place of a column's values, each in its colour."""
+    coloured = DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"})
+    return panel.override_by_name(name, [mapped(shown), coloured])
 
 
 def with_stage_colours(panel: Any) -> Any:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from grafana_foundation_sdk.builders import prometheus
 from grafana_foundation_sdk.models.dashboard import DataSourceRef, DataTransformerConfig
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from .style import STAGE_COLOURS, UNATTRIBUTED
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
@@ -27,6 +31,20 @@ def latest(ref_id: str, query: str, legend: str) -> prometheus.Dataquery:
 def tables(*queries: str) -> list[prometheus.Dataquery]:
     """Several queries for one table: A, B, C, …"""
     return [instant(chr(ord("A") + place), query) for place, query in enumerate(queries)]
+
+
+def by_stage(
+    query: Callable[[str], str], legend: str, *, over: bool, unattributed: bool = False
+) -> list[prometheus.Dataquery]:
+    """A query for each stage, in the order in which pipelines run; one of all stages that users named themselves.
+
+    `query` makes it of a matcher; `over` time or of the latest values; `unattributed` comes last, where asked for.
+    """
+    own = [stage for stage in STAGE_COLOURS if stage != UNATTRIBUTED]
+    matchers = [*(f'stage="{stage}"' for stage in own), f'stage!~"{"|".join(STAGE_COLOURS)}"']
+    matchers += [f'stage="{UNATTRIBUTED}"'] if unattributed else []
+    made = over_time if over else latest
+    return [made(chr(ord("A") + place), query(matcher), legend) for place, matcher in enumerate(matchers)]
 
 
 def join(field: str) -> DataTransformerConfig:

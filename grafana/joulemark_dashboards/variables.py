@@ -67,7 +67,7 @@ def factors() -> list[Any]:
 def asked(name: str, label: str, query: str, *, several: bool = True) -> dashboard.QueryVariable:
     """A variable that Prometheus fills: of several values, all of them at first, or of one."""
     made = dashboard.QueryVariable(name)
-    made.label(label).datasource(DATASOURCE).query(query).definition(query)
+    made.label(label).datasource(DATASOURCE).query(query)
     made.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_ASC).multi(several)
     if several:
         everything = VariableOption(selected=True, text=["All"], value=["$__all"])

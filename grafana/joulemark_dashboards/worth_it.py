@@ -100,7 +100,7 @@ def _places() -> Any:
         changes=[join("run"), *shown(columns), sorted_by("energy")],
     )
     panel = column(panel, "Q", units.NoUnit, 2, 60)
-    panel = column(column(panel, "energy", width=100), "origin", width=170)
+    panel = column(column(panel, "energy", width=100), "origin", width=100)
     panel = panel.override_by_name("frontier", [words({"1": "yes", "0": "no"})])
     panel = column(panel, "frontier", units.NoUnit, 0, 80)
     return with_origin_marked(panels.linked(panel, "run", "Open this run", run_link("run")))
@@ -129,8 +129,9 @@ def _verdicts() -> Any:
         changes=[join("cell"), *shown(columns)],
     )  # fmt: skip
     for name, unit, decimals, width in (
-        ("pipeline", "", None, 120), ("student", "", None, 130), ("origin", "", None, 170), ("runs", "", 0, 60),
-        ("N*", "", 2, 70), ("N* spread", "", 2, 90), ("T*", units.Short, 1, 90),
+        ("pipeline", "", None, 110), ("student", "", None, 150), ("origin", "", None, 95), ("runs", "", 0, 50),
+        ("N*", "", 2, 60), ("N* spread", "", 2, 85), ("T*", units.Short, 1, 70),
+        ("reuse of the teacher's output", "", None, 280), ("serving", "", None, 290),
     ):  # fmt: skip
         panel = column(panel, name, unit, decimals, width)
     for name in ("reuse of the teacher's output", "serving"):
@@ -162,7 +163,7 @@ def _amortised() -> Any:
         DynamicConfigValue(id_val="unit", value=units.NoUnit),
         DynamicConfigValue(id_val="custom.axisLabel", value="students that share the output (N)"),
     ]
-    panel = panels.limits(panels.by_name(panel.min(0)), (None, GOOD), (1, BAD)).thresholds_style(panels.limit_line())
+    panel = panels.limits(panels.told_apart(panel.min(0)), (None, GOOD), (1, BAD)).thresholds_style(panels.limit_line())
     return panel.override_by_name("students", share)
 
 
@@ -219,5 +220,5 @@ def _footprint() -> Any:
     )
     for name, unit, decimals in (("CO2e", units.Gram, None), ("cost", units.NoUnit, None)):
         panel = column(panel, name, unit, decimals)
-    panel = column(panel, "origin", width=190)
+    panel = column(panel, "origin", width=100)
     return with_origin_marked(panels.linked(panel, "run", "Open this run", run_link("run")))

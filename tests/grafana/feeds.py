@@ -13,6 +13,8 @@ _FACTORS = "no zone and no price are configured for this exporter"
 _NO_BOUND = "imported energy has no bound"
 _NO_TIME = "an imported run was not here when it ran: no watts, no open stage, no device of these exporters"
 _NO_FAULT = "nothing failed"
+_NO_OTHER = "no stage has a name of the user's own"
+_ONE_STAGE = "it has no stage but student"
 _NO_TEACHER = "it has no teacher"
 _OTHER_ORIGIN = "runs of this feed are of one origin"
 _JUDGED = "the frontier process runs, so every run is judged"
@@ -25,13 +27,17 @@ _TABLE = "What did each run cost, how good is it, and is that measured?"
 _STAGES = "What did each stage use, and how sure is that?"
 _ESTIMATORS = "Do the two estimators agree?"
 _FAULTS = "Were there gaps or faults while it ran?"
+_TIMELINE = "Which stage and phase ran when?"
+_PHASES = "And each phase?"
+_POWER = "What draws the power, and when did stages change?"
 _ARTIFACTS = "Which teacher output did it produce and consume?"
 
 Place = tuple[str, str]
 _UNTIMED = {
     ("± how much?", "A"): _NO_BOUND,
     (_STAGES, "B"): _NO_BOUND,
-    ("Which stage and phase ran when?", "A"): _NO_TIME,
+    **{(_TIMELINE, ref): _NO_TIME for ref in "ABCDEF"},
+    (_PHASES, "F"): _NO_OTHER,
     ("How much power did each device draw for it?", "A"): _NO_TIME,
     ("On what hardware, and by which source?", "A"): _NO_TIME,
     **{(_ESTIMATORS, ref): _NO_TIME for ref in "ABCD"},
@@ -40,7 +46,11 @@ _UNTIMED = {
     ("annotation Gap in reading", "Anno"): _NO_TIME,
     ("annotation Throttled", "Anno"): _NO_TIME,
 }
-_IMPORTED = {("annotation Stage changes", "Anno"): _NO_TIME, (_TABLE, "B"): _NO_BOUND}
+_IMPORTED = {
+    ("annotation Stage changes", "Anno"): _NO_TIME,
+    (_TABLE, "B"): _NO_BOUND,
+    **{(_POWER, ref): _NO_TIME for ref in "ABCDEF"},
+}
 
 
 def _other_classes(*refs: str) -> dict[Place, str]:
@@ -49,13 +59,19 @@ def _other_classes(*refs: str) -> dict[Place, str]:
 
 # Places that are empty for a feed, by board. Whatever is not here must have an answer; whatever is here must not.
 EMPTY: dict[tuple[str, str], dict[Place, str]] = {
-    ("pipelines", LIVE): {(_TABLE, "F"): _FACTORS, (_TABLE, "G"): _FACTORS},
-    ("pipelines", MOCK): {(_TABLE, "F"): _FACTORS, (_TABLE, "G"): _FACTORS},
+    ("pipelines", LIVE): {(_TABLE, "F"): _FACTORS, (_TABLE, "G"): _FACTORS, (_POWER, "F"): _NO_OTHER},
+    ("pipelines", MOCK): {
+        (_TABLE, "F"): _FACTORS,
+        (_TABLE, "G"): _FACTORS,
+        **{(_POWER, ref): _ONE_STAGE for ref in "ABCEF"},
+    },
     ("pipelines", DEMO): _IMPORTED,
     ("pipelines", PAPER): _IMPORTED,
     ("run", LIVE): {
         ("How much CO2e?", "A"): _FACTORS,
         ("What did its energy cost?", "A"): _FACTORS,
+        (_TIMELINE, "F"): _NO_OTHER,
+        (_PHASES, "F"): _NO_OTHER,
         (_FAULTS, "B"): _NO_FAULT,
         (_FAULTS, "C"): _NO_FAULT,
         ("annotation Gap in reading", "Anno"): _NO_FAULT,
@@ -66,12 +82,18 @@ EMPTY: dict[tuple[str, str], dict[Place, str]] = {
         ("What did its energy cost?", "A"): _FACTORS,
         ("Net of idle?", "A"): "it ran no prerun and declared no idle power",
         **{(_ARTIFACTS, ref): _NO_TEACHER for ref in "ABCD"},
+        **{(place, ref): _ONE_STAGE for place in (_TIMELINE, _PHASES) for ref in "ABCEF"},
         ("annotation Throttled", "Anno"): "the mock is at its power limit, which is no fault",
     },
-    ("run", DEMO): {**_UNTIMED, (_ARTIFACTS, "A"): "it used what another run had produced"},
+    ("run", DEMO): {
+        **_UNTIMED,
+        (_ARTIFACTS, "A"): "it used what another run had produced",
+        (_PHASES, "C"): "it used what another run had produced",
+    },
     ("run", PAPER): {
         **_UNTIMED,
         ("Net of idle?", "A"): "the paper prints no idle baseline",
+        (_PHASES, "A"): "the paper prints no prerun",
         (_STAGES, "D"): "the paper prints no times",
         (_STAGES, "E"): "the paper prints no times",
     },

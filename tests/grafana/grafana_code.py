@@ -29,6 +29,8 @@ class Field:
     values: list[Any]
     texts: list[str]
     colours: list[str | None]
+    # Of the field as a whole: what a curve or a bar is drawn in.
+    colour: str
     config: dict[str, Any]
 
 
@@ -65,6 +67,8 @@ class Drawn:
     """A board as Grafana would draw it: frames by panel title, events by annotation."""
 
     frames: dict[str, list[Frame]]
+    # Points of XY charts: by panel, by series, by run.
+    points: dict[str, dict[str, dict[str, tuple[float, float]]]]
     events: dict[str, list[dict[str, Any]]]
 
     def only(self, title: str) -> Frame:
@@ -100,14 +104,8 @@ def draw(answers: Sequence[Answers]) -> list[Drawn]:
     done = subprocess.run(["node", "frames.cjs"], cwd=NODE, input=json.dumps(asked), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    frames, events = iter(found["panels"]), iter(found["annotations"])
-    return [
-        Drawn(
-            {panel["title"]: [_frame(one) for one in next(frames)] for panel in panels(board.board)},
-            {mark["name"]: next(events) for mark in board.board["annotations"].get("list", [])},
-        )
-        for board in answers
-    ]
+    told, events = iter(found["panels"]), iter(found["annotations"])
+    return [_drawn(one, told, events) for one in answers]
 
 
 def run_node(*argv: str) -> subprocess.CompletedProcess[str]:
@@ -123,6 +121,19 @@ def _panel(answers: Answers, panel: Mapping[str, Any]) -> dict[str, Any]:
 
 def _mark(answers: Answers, mark: Mapping[str, Any]) -> dict[str, Any]:
     return {"annotation": mark, "answer": answers.data[f"annotation {mark['name']}", "Anno"]}
+
+
+def _drawn(answers: Answers, told: Iterator[dict[str, Any]], events: Iterator[list[dict[str, Any]]]) -> Drawn:
+    drawn = Drawn({}, {}, {})
+    for panel in panels(answers.board):
+        one = next(told)
+        drawn.frames[panel["title"]] = [_frame(frame) for frame in one["frames"]]
+        drawn.points[panel["title"]] = {
+            series["name"]: {run: (x, y) for run, x, y in series["points"]} for series in one["series"]
+        }
+    for mark in answers.board["annotations"].get("list", []):
+        drawn.events[mark["name"]] = next(events)
+    return drawn
 
 
 def _frame(told: Mapping[str, Any]) -> Frame:

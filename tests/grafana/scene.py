@@ -7,6 +7,7 @@ runs, and the published tables. What is scripted or mocked is so by origin, too:
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -36,16 +37,23 @@ TRACE = "gpu0: [[4, 70], [6, 310], [3, 180]]\ngpu1: [[5, 80], [5, 290], [2, 150]
 
 
 class Scene:
-    """Everything started, and the live run set off; stop it at the end."""
+    """Everything started, and the live run set off; stop it at the end.
 
-    def __init__(self, folder: Path) -> None:
+    `ledger` is a folder with the ledger of a real demo, to be shown in place of the runs of demo_ledger.py.
+    """
+
+    def __init__(self, folder: Path, ledger: Path | None = None) -> None:
         self.folder = folder
         self._exporters: list[Exporter] = []
+        self._is_real = ledger is not None
         self._frontier: subprocess.Popen[bytes] | None = None
         self.machine = self._machine()
         self.replay = self._exporter("replay", "--source", "replay", "--replay.trace", str(self._trace()))
         self.gpus = self._exporter("gpus", "--source", "auto", env=self.machine.environment)
-        book(demo_runs(), folder / "demo")
+        if ledger:
+            shutil.copytree(ledger, folder / "demo")
+        else:
+            book(demo_runs(), folder / "demo")
         self.demo = self._exporter("demo", "--source", "replay", "--keep-runs", "1000", *FACTORS)
         _import_paper(folder / "paper")
         self.paper = self._exporter("paper", "--source", "replay", *FACTORS)
@@ -71,10 +79,17 @@ class Scene:
     def settle(self) -> None:
         """Wait until the live run has been through its script and nothing that is derived is missing any more."""
         self._driver.join(timeout=120)
+        demo = (
+            []
+            if self._is_real
+            else [
+                'run_accounting:joulemark_run_pareto_optimal:max{run="demo-kd-2",accounting="amortized"}',
+                'cell:joulemark_breakeven_tokens:avg{pipeline="kd"}',
+            ]
+        )
         for query in (
+            *demo,
             'run_accounting:joulemark_run_pareto_optimal:max{run="paper-kd-13b",accounting="one_off"}',
-            'run_accounting:joulemark_run_pareto_optimal:max{run="demo-kd-2",accounting="amortized"}',
-            'cell:joulemark_breakeven_tokens:avg{pipeline="kd"}',
             f'run:joulemark_quality:ratio{{run="{LIVE_RUN}"}}',
             "prometheus_rule_group_last_duration_seconds",
             "joulemark_estimator_disagreement_ratio",

@@ -33,7 +33,10 @@ def _by_instance(name: str) -> str:
 
 DEVICES = f"count({metric('joulemark_source_up')})"
 DEVICES_DOWN = f"count({metric('joulemark_source_up')} == 0) or 0 * count({metric('joulemark_source_up')})"
-EXPORTERS_DOWN = f"count(up{{{EXPORTER}}} == 0) or 0 * count(up{{{EXPORTER}}})"
+# Targets that are exporters: those that have said so within the time shown.
+_EXPORTERS = f"and on (job, instance) last_over_time({metric('joulemark_build_info')}[$__range])"
+_UP = f"(up{{{EXPORTER}}} {_EXPORTERS})"
+EXPORTERS_DOWN = f"count({_UP} == 0) or 0 * count({_UP})"
 WORST_RESIDUAL = f"max(device:joulemark_energy_residual_joules:abs{{{EXPORTER}}})"
 GAP_SECONDS_IN_RANGE = f"sum(increase({metric('joulemark_read_gap_seconds_total')}[$__range]))"
 UNATTRIBUTED_WATTS = f"sum({metric('joulemark_power_watts', _NOBODY)})"
@@ -73,14 +76,18 @@ UTILISATION = _of_device("joulemark_gpu_utilization_ratio")
 MEMORY = _of_device("joulemark_gpu_memory_used_bytes")
 POWER = _of_device("joulemark_power_watts", "sum")
 POWER_LIMIT = _of_device("joulemark_gpu_power_limit_watts")
-THROTTLED = f"max by ({_DEVICE}, reason) ({metric('joulemark_gpu_throttle_active')})"
+_THROTTLE = metric("joulemark_gpu_throttle_active")
+THROTTLED = (
+    f"max by ({_DEVICE}, reason) ({_THROTTLE})"
+    f" and max by ({_DEVICE}, reason) (max_over_time({_THROTTLE}[$__range])) == 1"
+)
 
 UNATTRIBUTED = f"sum by ({_DEVICE}) ({metric('joulemark_energy_joules_total', _NOBODY)}) / 3600"
 UNATTRIBUTED_NOW = _by_device(metric("joulemark_power_watts", _NOBODY), "sum")
 
 # Prometheus' own series.
-SCRAPE_SECONDS = f"max by (job, instance) (scrape_duration_seconds{{{EXPORTER}}})"
-SCRAPE_SAMPLES = f"max by (job, instance) (scrape_samples_scraped{{{EXPORTER}}})"
+SCRAPE_SECONDS = f"max by (job, instance) (scrape_duration_seconds{{{EXPORTER}}} {_EXPORTERS})"
+SCRAPE_SAMPLES = f"max by (job, instance) (scrape_samples_scraped{{{EXPORTER}}} {_EXPORTERS})"
 RULE_SECONDS = (
     'label_replace(max by (rule_group) (prometheus_rule_group_last_duration_seconds{rule_group=~".*joulemark.*"}), '
     '"group", "$1", "rule_group", ".*;joulemark-(.+)")'

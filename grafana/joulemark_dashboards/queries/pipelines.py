@@ -41,8 +41,12 @@ STAGE_WATT_HOURS = watt_hours(
     f"(max by (run, stage) ({of_runs('run_stage:joulemark_energy_joules:sum')}) and on (run) {_DEAREST})"
 )
 
-STAGE_WATTS = (
-    f"sum by (stage) ({of_runs('run_stage:joulemark_power_watts:sum')})"
-    f" or sum by (stage) (stage:joulemark_power_watts:sum{{{_UNATTRIBUTED}}})"
-)
+
+def stage_watts(stage: str) -> str:
+    """Watts of a stage, over the chosen runs; of energy that no stage claims, of all exporters."""
+    if stage == _UNATTRIBUTED:
+        return f"sum by (stage) (stage:joulemark_power_watts:sum{{{_UNATTRIBUTED}}})"
+    return f"sum by (stage) ({of_runs('run_stage:joulemark_power_watts:sum', stage)})"
+
+
 STAGE_STARTS = stage_starts("run")

@@ -29,9 +29,15 @@ CO2E = f"sum({rule('run:joulemark_co2e_grams:sum')})"
 COST = f"sum by (currency) ({rule('run:joulemark_cost:sum')})"
 REUSES = _one("run:joulemark_breakeven_reuses:ratio")
 
-# 1 while it holds a device, 0 before and after: Grafana draws the last state on where there is nothing.
 _ACTIVE = metric("joulemark_stage_active", RUN)
-PHASES = f"max by (stage, phase) ({_ACTIVE}) or 0 * max by (stage, phase) (last_over_time({_ACTIVE}[$__range]))"
+
+
+def phases(stage: str) -> str:
+    """1 while a phase of the stage holds a device, 0 after that: Grafana draws the last state on where nothing is."""
+    active = metric("joulemark_stage_active", RUN, stage)
+    return f"max by (stage, phase) ({active}) or 0 * max by (stage, phase) (last_over_time({active}[$__range]))"
+
+
 DEVICE_WATTS = f"sum by (instance, device) ({metric('joulemark_power_watts', RUN)})"
 
 STAGE_JOULES = f"max by (stage) ({rule('run_stage:joulemark_energy_joules:sum')})"
@@ -41,7 +47,12 @@ STAGE_WATTS = f"max by (stage) ({rule('run_stage:joulemark_power_watts:mean')})"
 STAGE_SECONDS = f"max by (stage) ({rule('run_stage:joulemark_stage_seconds:max')}) > 0"
 STAGE_TOKENS = f"max by (stage) ({rule('run_stage:joulemark_tokens:sum')})"
 STAGE_JOULES_PER_TOKEN = f"max by (stage) ({rule('run_stage:joulemark_energy_joules_per_token:ratio')})"
-PHASE_JOULES = f"max by (stage, phase) ({rule('run_stage_phase:joulemark_energy_joules:sum')})"
+
+
+def phase_joules(stage: str) -> str:
+    """Joules by phase of the stage."""
+    return f"max by (stage, phase) ({rule('run_stage_phase:joulemark_energy_joules:sum', stage)})"
+
 
 TOKENS = f"sum by (stage, kind) ({rule('run_stage_phase_kind:joulemark_stage_tokens:sum')})"
 JOULES_PER_TOKEN_OVER_TIME = STAGE_JOULES_PER_TOKEN

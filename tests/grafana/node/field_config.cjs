@@ -8,6 +8,7 @@ const STANDARD = [
 ];
 const CUSTOM = [
   'pointShape', 'fillOpacity', 'axisLabel', 'axisPlacement', 'cellOptions', 'width', 'minWidth', 'lineStyle',
+  'scaleDistribution',
 ];
 
 let made;

@@ -41,11 +41,25 @@ async function drawn({ panel, answers }) {
     timeZone: 'utc',
   });
   grafana.cacheFieldDisplayNames(shown);
-  return shown.map((frame) => ({
+  const written = shown.map((frame) => ({
     name: frame.name ?? null,
     refId: frame.refId ?? null,
     fields: frame.fields.map((field) => fieldOf(field, frame, shown)),
   }));
+  return { frames: written, series: (panel.options.series ?? []).map((series) => pointsOf(series, shown)) };
+}
+
+// The points of a series of an XY chart that is mapped by hand: as Grafana does, only of numbers, and without a point
+// where there is no y.
+function pointsOf({ name, frame, x, y }, frames) {
+  const shown = frames[frame.matcher.options];
+  const numbers = shown ? shown.fields.filter((field) => field.type === grafana.FieldType.number) : [];
+  const matched = (matcher) => numbers.find((field) => grafana.getFieldMatcher(matcher)(field, shown, frames));
+  const [across, up] = [matched(x.matcher), matched(y.matcher)];
+  const runs = shown?.fields.find((field) => field.name === 'run');
+  const places = across && up ? [...up.values.keys()].filter((place) => up.values[place] != null) : [];
+  const points = places.map((place) => [runs.values[place], across.values[place], up.values[place]]);
+  return { name: name.fixed, points };
 }
 
 function fieldOf(field, frame, frames) {
@@ -59,14 +73,17 @@ function fieldOf(field, frame, frames) {
     values: values.map((value) => (value === undefined ? { open: true } : value)),
     texts: texts.map((text) => grafana.formattedValueToString(text)),
     colours: texts.map((text) => text.color ?? null),
-    config: { unit: field.config.unit, noValue: field.config.noValue, custom: field.config.custom ?? {} },
+    colour: grafana.getFieldSeriesColor(field, theme).color,
+    config: { unit: field.config.unit, mapped: (field.config.mappings ?? []).length > 0, noValue: field.config.noValue, custom: field.config.custom ?? {} },
   };
 }
 
 async function marks({ annotation, answer }) {
-  const frames = fromPrometheus({ ...annotation, refId: 'Anno', legendFormat: '' }, answer);
-  frames[0].meta = { executedQueryString: `Step: ${annotation.step}` };
-  const events = await lastValueFrom(PrometheusAnnotationSupport({}).processEvents(annotation, frames));
+  const support = PrometheusAnnotationSupport({});
+  const prepared = support.prepareAnnotation(annotation);
+  const frames = fromPrometheus({ ...prepared.target, legendFormat: '' }, answer);
+  frames[0].meta = { executedQueryString: `Step: ${prepared.target.interval}` };
+  const events = await lastValueFrom(support.processEvents(prepared, frames));
   return events.map(({ time, timeEnd, title, text, tags }) => ({ time, timeEnd, title, text, tags }));
 }
 
