@@ -32,6 +32,12 @@ class Answers:
             )
         return known
 
+    def open_windows(self, prefix: str) -> dict[str, str]:
+        """The windows that are open and were begun with a key that begins so: key to window."""
+        opened = {window.id for window in self._state.windows.values() if window.is_open}
+        answered = self._state.answered.values()
+        return {x.key: x.window for x in answered if x.key.startswith(prefix) and x.window in opened}
+
     def keep(self, key: str, request: StageRequest, window: Window, ended: Sequence[Window]) -> None:
         """Remember what came of a key, and forget the oldest."""
         self._state.answered[key] = Answered(key, _text(request), window.id, tuple(x.id for x in ended))

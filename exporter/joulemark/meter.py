@@ -111,7 +111,8 @@ class Meter:
         """Have all that is booked written, without waiting for the disk; let go what memory need not hold."""
         with self._lock:
             self.fleet.note_agreement(self._clock.steady())
-            self._save()
+            self.ledger.count_seconds(self._clock.steady())
+            self._store.save(self.ledger.changes)
             self.ledger.forget_settled()
             self.ledger.runs.forget(self._keep_runs)
 
@@ -171,9 +172,7 @@ class Meter:
     def keyed_windows(self, prefix: str) -> dict[str, str]:
         """The open windows that were begun with an idempotency key that begins so: key to window."""
         with self._lock:
-            opened = {window.id for window in self.ledger.active()}
-            answered = self.ledger.state.answered.values()
-            return {x.key: x.window for x in answered if x.key.startswith(prefix) and x.window in opened}
+            return self.ledger.answers.open_windows(prefix)
 
     # -- runs ----------------------------------------------------------------------------------------------
 
@@ -293,10 +292,6 @@ class Meter:
             with self._lock:
                 number = self._store.save(self.ledger.changes)
             self._store.journal.wait(number)
-
-    def _save(self) -> None:
-        self.ledger.count_seconds(self._clock.steady())
-        self._store.save(self.ledger.changes)
 
     def _find(self, window_id: str) -> Window:
         """A window, brought back from disk where it has left memory."""

@@ -43,27 +43,23 @@ def serve(settings: Settings) -> None:
             sources, settings.state_dir, clock, keep_runs=settings.keep_runs, threads=True,
             factors=settings.factors, gpus_present=gpus_present(),
         )  # fmt: skip
-        watches = _watches(settings, meter)
         sampler = Sampler(meter, clock, settings.sample_interval)
-        copier = Copier(meter)
         recovery = Recovery(meter, lambda: late_sources(settings, clock, meter.sources))
+        watches = _watches(settings, meter)
+        beside = [recovery, Copier(meter), *watches]
         try:
             _log_devices(meter)
             for listener in listeners:
                 log.info("listening=%s", url_of(listener, tls=protection.security.context is not None))
             log.info("state_dir=%s", settings.state_dir)
             sampler.start()
-            recovery.start()
-            copier.start()
-            for watch in watches:
-                watch.start()
+            for thread in beside:
+                thread.start()
             app = create_app(meter, _links(settings), [watch.samples for watch in watches])
             serve_http(app, listeners, protection, settings.allowed_hosts)
         finally:
-            for watch in watches:
-                watch.stop()
-            copier.stop()
-            recovery.stop()
+            for thread in reversed(beside):
+                thread.stop()
             if sampler.is_alive():
                 sampler.stop()
             meter.close()
