@@ -9,7 +9,7 @@ from grafana_foundation_sdk.models import units
 from . import panels
 from .panels import About
 from .queries import meter_health as ask
-from .style import BAD, GOOD, WARNING, column, fixed, mapped, told_by_colour
+from .style import BAD, GOOD, QUIET, WARNING, column, fixed, mapped, told_by_colour
 from .targets import instant, join, over_time, shown, sorted_by, tables
 
 _NO_EXPORTER = "No exporter is scraped: start joulemark serve and give Prometheus its address"
@@ -120,7 +120,7 @@ def throttled() -> Any:
     panel = panels.states(
         About(
             "Were they throttled, and for what reason?",
-            "Red while the driver says that it slows the card down; reasons that were given within this time. "
+            "Filled while the driver says that it slows the card down; reasons that were given within this time. "
             "sw_power_cap, running at the power limit, is how a loaded card works and no fault; heat and power supply "
             "are.",
             units.NoUnit,
@@ -128,7 +128,9 @@ def throttled() -> Any:
         ),
         over_time("A", ask.THROTTLED, f"{_DEVICE}: {{{{reason}}}}"),
     )
-    return panel.override_by_regexp("/.*/", [mapped({"1": ("throttled", BAD), "0": ("free", "transparent")})])
+    free = ("free", "transparent")
+    panel = panel.override_by_regexp("/.*/", [mapped({"1": ("throttled", BAD), "0": free})])
+    return panel.override_by_regexp("/sw_power_cap$/", [mapped({"1": ("at its power limit", QUIET), "0": free})])
 
 
 def power() -> Any:

@@ -86,7 +86,7 @@ def estimators() -> Any:
     """The counters beside the integral of power."""
     columns = {
         "stage": "stage", "Value #A": "energy counter", "Value #B": "power integrated", "Value #C": "disagreement",
-        "Value #D": "scraped watts integrated",
+        "Value #D": "from scrapes",
     }  # fmt: skip
     panel = panels.rows(
         About(

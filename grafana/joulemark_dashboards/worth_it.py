@@ -131,7 +131,7 @@ def _verdicts() -> Any:
     for name, unit, decimals, width in (
         ("pipeline", "", None, 110), ("student", "", None, 150), ("origin", "", None, 95), ("runs", "", 0, 50),
         ("N*", "", 2, 60), ("N* spread", "", 2, 85), ("T*", units.Short, 1, 70),
-        ("reuse of the teacher's output", "", None, 280), ("serving", "", None, 290),
+        ("reuse of the teacher's output", "", None, 250), ("serving", "", None, 250),
     ):  # fmt: skip
         panel = column(panel, name, unit, decimals, width)
     for name in ("reuse of the teacher's output", "serving"):

@@ -198,3 +198,24 @@ def test_provisioning_names_the_data_source_and_the_folder() -> None:
     assert (source["type"], source["uid"]) == ("prometheus", "joulemark-prometheus")
     (provider,) = yaml.safe_load((folder / "dashboards" / "joulemark.yml").read_text())["providers"]
     assert (provider["type"], provider["allowUiUpdates"]) == ("file", False)
+
+
+def test_grafana_s_own_alerts_are_off_and_ask_what_prometheus_alerts_ask() -> None:
+    folder = ROOT / "grafana" / "provisioning" / "alerting"
+    (sample,) = folder.iterdir()
+    assert sample.suffix == ".sample", "Grafana reads .yml and .yaml"
+    alerts = {
+        rule["alert"]: rule
+        for path in (ROOT / "prometheus" / "alerts").glob("*.yml")
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
+    }
+    (group,) = yaml.safe_load(sample.read_text())["groups"]
+    for rule in group["rules"]:
+        (query,) = rule["data"]
+        assert (rule["condition"], query["datasourceUid"]) == (query["refId"], "joulemark-prometheus")
+        expr = query["model"]["expr"]
+        assert "bool" in expr, "fires where it is not 0, and a comparison alone keeps the value"
+        there = alerts[rule["title"]]
+        assert {s.name for s in selectors(expr, {})} == {s.name for s in selectors(there["expr"], {})}
+        assert (rule["for"], rule["labels"]) == (there["for"], there["labels"])
