@@ -197,8 +197,7 @@ class Meter:
         """Keep that a run produced or consumed an artifact."""
         if role not in ("produced", "consumed"):
             raise InvalidField(f"role {role!r} is not known", field="role", remedy="use produced or consumed")
-        found = Artifact(artifact, kind, role)
-        self._durably(lambda: self.ledger.runs.artifact(name, found, self._clock.wall()))
+        self._durably(lambda: self.ledger.runs.artifact(name, Artifact(artifact, kind, role), self._clock.wall()))
 
     def prune(self, name: str) -> None:
         """Forget a run for ever; its joules stay in the totals of its devices."""
