@@ -18,7 +18,7 @@ from joulemark_workloads.config.sections import Serving
 from joulemark_workloads.errors import WorkloadError
 from joulemark_workloads.evaluation import tasks
 from joulemark_workloads.evaluation.serving import start_serving
-from joulemark_workloads.evaluation.shipped import TASKS, shipped_tasks
+from joulemark_workloads.evaluation.shipped import TASKS, shipped_tasks, task_identity
 from joulemark_workloads.evaluation.tasks import TaskRunner
 
 
@@ -47,6 +47,18 @@ def test_who_does_not_read_the_question_gets_a_quarter(name: str) -> None:
         answers = {item["choices"][item["answer"]] for item in group}
         assert len(answers) == 4
         assert all(set(item["choices"]) == answers for item in group)
+
+
+def test_a_task_with_other_items_is_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for suffix in (".yaml", ".jsonl"):
+        (tmp_path / f"facts{suffix}").write_bytes((TASKS / f"facts{suffix}").read_bytes())
+    before = task_identity("facts")
+    monkeypatch.setattr("joulemark_workloads.evaluation.shipped.TASKS", tmp_path)
+    assert task_identity("facts") == before
+    with (tmp_path / "facts.jsonl").open("a") as file:
+        file.write("{}\n")
+    assert task_identity("facts") != before
+    assert task_identity("gsm8k") == "gsm8k"
 
 
 def test_a_score_has_its_standard_error_and_its_items(runner: TaskRunner) -> None:

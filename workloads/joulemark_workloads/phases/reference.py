@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import joulemark
 
 from ..config import Cell
+from ..evaluation.shipped import task_identity
 from ..evaluation.tasks import Score
 from ..ledger_view import LedgerView
 from ..models.load import load_teacher
 from ..terminal import console
 from .context import Context
-from .measure import measure, serve
+from .measure import HELDOUT_SCORE, measure, serve
 from .student import untrained_student
 
 
@@ -71,7 +72,8 @@ def reference_runs(experiment: str, work_dir: Path) -> list[str]:
 def _facts(context: Context) -> list[Any]:
     """What decides a model's scores, the model aside."""
     found, wanted = context.record.facts("data"), context.experiment.evaluation
-    return [found["teacher"], found["heldout"], list(wanted.tasks), wanted.limit, context.experiment.training.precision]
+    tasks = [HELDOUT_SCORE, *map(task_identity, wanted.tasks)]
+    return [found["teacher"], found["heldout"], tasks, wanted.limit, context.experiment.training.precision]
 
 
 def _once(
