@@ -28,14 +28,14 @@ GOOD, WARNING, BAD = "#009E73", "#E69F00", "#D55E00"
 QUIET = "#999999"
 # Words for the reasons that the rules give where there is no break-even.
 REASONS = {
-    "no_teacher": "nothing to reuse: it used no teacher energy",
-    "unknown_artifact": "unknown: it consumed an artifact that no known run made",
+    "no_teacher": "nothing to reuse: no teacher energy",
+    "unknown_artifact": "unknown: cost of what it consumed",
     "no_student": "none: it trained no student",
-    "no_baseline": "unknown: no baseline is declared or found",
-    "no_extra_energy": "from the first token on: it cost no more than its baseline",
-    "no_serving": "unknown: its serving was not measured",
-    "no_reference": "unknown: serving of its reference was not measured",
-    "not_cheaper": "never: it uses no less than what it is compared with",
+    "no_baseline": "unknown: no baseline is known",
+    "no_extra_energy": "at once: no dearer than its baseline",
+    "no_serving": "unknown: it was not served",
+    "no_reference": "unknown: the reference was not served",
+    "not_cheaper": "never: it uses no less energy",
 }
 
 
