@@ -69,6 +69,13 @@ class Checkout:
             time.sleep(0.2)
         raise AssertionError(f"{text} is {self.query(text)}, not {value}")
 
+    def wait_for_any(self, text: str) -> None:
+        """Wait for an answer: some groups of rules follow only every 15 s, and some of those on others."""
+        deadline = time.monotonic() + 60
+        while not self.query(text):
+            assert time.monotonic() < deadline, text
+            time.sleep(0.2)
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Iterator[Checkout]:
@@ -121,9 +128,9 @@ def test_promql_knows_each_stage_as_the_ledger_does_through_a_killed_exporter(ch
         assert float(row["value"][1]) == 0
         board = boards()["pipelines"]
         for asked in queries("pipelines", board):
-            # No zone and no price are configured, and no stage is open any more.
-            if asked.ref_id not in ("F", "G", "Anno"):
-                assert checkout.query(substituted(asked.expr, defaults(board))), asked.key
+            # Curves of stages that do not run are empty, and no zone and no price are configured.
+            if asked.instant and asked.ref_id not in ("F", "G"):
+                checkout.wait_for_any(substituted(asked.expr, defaults(board)))
         argv = [binary, "report", "kd-1", "--url", f"http://127.0.0.1:{checkout.port}", "--output", "report"]
         argv += ["--prometheus", checkout.running["prometheus_url"]]
         report = subprocess.run(argv, cwd=checkout.folder, env=checkout.env, capture_output=True, text=True)
