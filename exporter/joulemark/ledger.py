@@ -171,11 +171,13 @@ class Ledger:
         self.changes.of_window(window)
         return window
 
-    def end(self, window_id: str, tokens: Mapping[str, int], steady: float, wall: float) -> Window:
+    def end(
+        self, window_id: str, tokens: Mapping[str, int], steady: float, wall: float, *, failed: bool = False
+    ) -> Window:
         """End a window and give its devices back; ending an ended one changes nothing but late tokens."""
         window = self.heartbeat(window_id, tokens, steady, wall)
         if window.is_open:
-            self._close(window, w.ENDED, wall, steady)
+            self._close(window, w.FAILED if failed else w.ENDED, wall, steady)
         return window
 
     def active(self) -> list[Window]:

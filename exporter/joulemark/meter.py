@@ -146,12 +146,12 @@ class Meter:
 
         return self._durably(renew)
 
-    def end(self, window_id: str, tokens: Mapping[str, int]) -> Record:
+    def end(self, window_id: str, tokens: Mapping[str, int], *, failed: bool = False) -> Record:
         """End a window; a repeated end answers the same and adds nothing but tokens not counted yet."""
 
         def end(now: float, wall: float) -> Record:
             self._find(window_id)
-            return self.summary(self.ledger.end(window_id, tokens, now, wall))
+            return self.summary(self.ledger.end(window_id, tokens, now, wall, failed=failed))
 
         return self._transition(end)
 

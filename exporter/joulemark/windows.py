@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .attribution import Booking
 
 ACTIVE, SUSPENDED = "active", "suspended"
-ENDED, REPLACED, EXPIRED = "ended", "replaced", "expired"
+ENDED, FAILED, REPLACED, EXPIRED = "ended", "failed", "replaced", "expired"
 OPEN_STATES = (ACTIVE, SUSPENDED)
 
 

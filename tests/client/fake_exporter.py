@@ -116,7 +116,7 @@ class FakeExporter:
                 return 404, {"detail": f"no window {found[1]}", "remedy": "begin one"}
             window["tokens"].update(body.get("tokens", {}))
             if method == "DELETE" and window["state"] in ("active", "suspended"):
-                self._end(window, "ended")
+                self._end(window, "failed" if body.get("failed") else "ended")
             return 200, window
         return 200, [{"device": "gpu0", "uuid": "GPU-1", "watts": 70.0}] if path == "/devices" else {}
 

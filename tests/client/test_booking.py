@@ -51,6 +51,28 @@ def test_a_stage_inside_a_stage_suspends_the_outer_one(exporter: Exporter) -> No
     assert student.summary["seconds"] < 0.6 <= stages_of(exporter, "kd-1")["eval", ""]["seconds"]  # type: ignore[operator]
 
 
+def test_what_fails_is_told_apart_and_keeps_its_joules(exporter: Exporter) -> None:
+    run = joulemark.run("kd-1", url=exporter.url, strict=True)
+
+    @run.stage("teacher")
+    def fails() -> None:
+        time.sleep(0.5)
+        raise ZeroDivisionError
+
+    with run, pytest.raises(ZeroDivisionError):
+        fails()
+    with joulemark.run("kd-1", url=exporter.url, strict=True) as again:
+        with again.stage("student") as stage:
+            stage.fail()
+        with pytest.raises(SystemExit), again.stage("eval"):
+            raise SystemExit(0)
+    states = {window["stage"]: window["state"] for window in exporter.http.get("/api/v1/windows").json()}
+    assert states == {"teacher": "failed", "student": "failed", "eval": "ended"}
+    for _ in exporter.until("the failed stage's joules are there"):
+        if stages_of(exporter, "kd-1")["teacher", ""]["joules"]:
+            break
+
+
 def test_without_an_exporter_the_job_goes_on_with_one_warning() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with warnings.catch_warnings(record=True) as caught:

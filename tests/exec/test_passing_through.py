@@ -32,6 +32,7 @@ sys.exit(5)
 @pytest.mark.parametrize("code", [0, 1, 7, 126, 127, 255])
 def test_exit_codes_pass_through(code: int, fake: FakeExporter) -> None:
     assert execute("sh", "-c", f"exit {code}", url=fake.url).returncode == code
+    assert fake.windows["w0"]["state"] == ("failed" if code else "ended")
 
 
 def test_signals_sent_to_it_alone_arrive_once_and_in_order(fake: FakeExporter) -> None:

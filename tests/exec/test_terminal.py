@@ -91,7 +91,7 @@ def test_job_control_of_an_interactive_shell(shell: Terminal, fake: FakeExporter
         terminal.see("code 4")
         terminal.press("exit\n")
         terminal.wait()
-    assert [window["state"] for window in fake.windows.values()] == ["ended"]
+    assert [window["state"] for window in fake.windows.values()] == ["failed"]
 
 
 def test_a_command_that_stops_itself_stops_the_job(shell: Terminal) -> None:

@@ -208,6 +208,8 @@ def test_a_failed_phase_is_closed_with_its_joules_and_tried_again(
             run_one(exporter, config, tmp_path, "sft-1")
     assert exporter.http.get("/api/v1/stage").json() == []
     failed = record_of(exporter, "sft-1")
+    states = {window["phase"]: window["state"] for window in exporter.http.get("/api/v1/windows?run=sft-1").json()}
+    assert states["sft"] == "failed"
     assert "student/sft" in bill(exporter, "sft-1")
     kept = json.loads((tmp_path / "runs" / "sft-1" / "record.json").read_text())["phases"]["student"]
     assert kept["state"] == "failed"

@@ -27,7 +27,7 @@ class WindowFacts(BaseModel):
     run: str
     stage: str
     phase: str
-    state: Literal["active", "suspended", "ended", "replaced", "expired"]
+    state: Literal["active", "suspended", "ended", "failed", "replaced", "expired"]
     devices: list[str]
     shared: bool = Field(description="its devices worked for another run at the same time")
     modelled: bool = Field(description="some of its energy is modelled, not measured")

@@ -77,6 +77,12 @@ class TokensBody(Body):
     )
 
 
+class EndBody(TokensBody):
+    """`DELETE /stage/{id}`."""
+
+    failed: bool = Field(False, description="what the stage did has failed: its joules are kept, its state says so")
+
+
 class RunBody(Body):
     """`PUT /runs/{run}`; what is left out stays as it was."""
 

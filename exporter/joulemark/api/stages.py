@@ -11,7 +11,7 @@ from ..state import StageRequest
 from .answers import Switched, WindowSummary
 from .body import body_of, schema_of
 from .problems import READ, WRITE, refusals
-from .requests import StageBody, TokensBody
+from .requests import EndBody, StageBody, TokensBody
 from .threads import READS, in_threads
 
 IdempotencyKey = Annotated[
@@ -77,10 +77,10 @@ def _windows(calls: APIRouter, meter: Meter) -> None:
 
     @calls.delete(
         "/stage/{window_id}",
-        openapi_extra=schema_of(TokensBody),
+        openapi_extra=schema_of(EndBody),
         response_model=WindowSummary,
         responses=refusals(*WRITE, 404),
     )
-    def end(window_id: WindowId, body: Annotated[TokensBody, Depends(body_of(TokensBody))]) -> dict[str, object]:
+    def end(window_id: WindowId, body: Annotated[EndBody, Depends(body_of(EndBody))]) -> dict[str, object]:
         """End the window and answer its summary; a repeated call answers the same."""
-        return meter.end(window_id, body.tokens)
+        return meter.end(window_id, body.tokens, failed=body.failed)

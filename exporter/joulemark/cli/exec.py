@@ -55,6 +55,8 @@ def _book(opened: Run, argv: list[str], mask: set[int], **asked: Any) -> int:
     try:
         with window:
             code = _start(opened.name, argv, mask)
+            if code:
+                window.fail()
     except ClientError as error:
         if code is None:
             raise

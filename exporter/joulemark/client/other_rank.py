@@ -43,8 +43,9 @@ class OtherRank(threading.Thread):
             self._delivered[entered] = {}
         return Answer.of_nothing()
 
-    def end(self, entered: Entered) -> Answer:
-        """Send its last counts."""
+    def end(self, entered: Entered, *, failed: bool = False) -> Answer:
+        """Send its last counts; that it failed is for local rank 0 to say."""
+        del failed
         with self._sending:
             self._ended.add(entered)
         self._wake.set()

@@ -79,11 +79,12 @@ class Speaker(threading.Thread):
         self._windows.add(entered, window)
         return self._submit(partial(self._windows.begin, window), partial(self._windows.miss_begin, window))
 
-    def end(self, entered: Entered) -> Answer:
+    def end(self, entered: Entered, *, failed: bool = False) -> Answer:
         """End its window; the answer is the summary."""
         window = self._windows.take(entered)
         if window is None:
             return Answer.of_nothing()
+        window.failed = failed
         return self._submit(partial(self._end, window), partial(self._windows.miss_end, window))
 
     def abandon(self, entered: Entered) -> None:

@@ -35,6 +35,7 @@ class Stage:
         self._tokens = TokenCounts()
         self._entered: Entered | None = None
         self._ending: Answer | None = None
+        self._failed = False
 
     def add_tokens(self, **counts: int) -> None:
         """Add handled tokens by kind: prompt, generated, cached, trained, evaluated.
@@ -42,6 +43,10 @@ class Stage:
         A local addition; a background thread sends the counts. Raises InvalidField for a kind that is none.
         """
         self._tokens.add(counts)
+
+    def fail(self) -> None:
+        """Say that what this stage does has failed, where no exception says so by leaving it; its joules are kept."""
+        self._failed = True
 
     def is_of(self, run: Run) -> bool:
         """Whether it belongs to this run."""
@@ -72,13 +77,13 @@ class Stage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        voice, ending = self._leave()
+        voice, ending = self._leave(error)
         self._check_ended(ending, ending.wait(voice.patience), error)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        voice, ending = self._leave()
+        voice, ending = self._leave(error)
         self._check_ended(ending, await ending.settled(voice.patience), error)
 
     def _another(self) -> Stage:
@@ -88,7 +93,7 @@ class Stage:
         if self._entered is not None:
             raise RuntimeError(f"stage {self.name!r} is open already: each entering at a time needs a stage of its own")
         if self._ending is not None:
-            self._tokens, self.summary, self._ending = TokenCounts(), None, None
+            self._tokens, self.summary, self._ending, self._failed = TokenCounts(), None, None, False
         self._run = self._given_run or innermost_run()
         around = innermost_stage(self._run) if self._run else None
         if self._devices is None and around is not None:  # It works where the stage around it does.
@@ -100,10 +105,10 @@ class Stage:
         enter_stage(self)
         return self._voice(), self._entered
 
-    def _leave(self) -> tuple[Voice, Answer]:
+    def _leave(self, error: BaseException | None) -> tuple[Voice, Answer]:
         leave_stage(self)
         voice, entered, self._entered = self._voice(), self._entered, None
-        self._ending = voice.end(entered) if entered else Answer.of_nothing()
+        self._ending = voice.end(entered, failed=self._failed or _is_failure(error)) if entered else Answer.of_nothing()
         return voice, self._ending
 
     def _check_begun(self, begun: Answer, in_time: bool) -> None:
@@ -126,3 +131,10 @@ class Stage:
 
     def _voice(self) -> Voice:
         return self._run.voice if self._run else Mute()
+
+
+def _is_failure(error: BaseException | None) -> bool:
+    """Whether what left a stage says that its work failed: an exit with code 0 and a closed generator do not."""
+    if isinstance(error, SystemExit):
+        return error.code not in (None, 0)
+    return error is not None and not isinstance(error, GeneratorExit)

@@ -49,7 +49,7 @@ class Voice(Protocol):
     def begin(self, entered: Entered) -> Answer:
         """Open a window for a stage."""
 
-    def end(self, entered: Entered) -> Answer:
+    def end(self, entered: Entered, *, failed: bool = False) -> Answer:
         """End it; the answer is its summary, or None."""
 
     def abandon(self, entered: Entered) -> None:
@@ -114,7 +114,10 @@ class Mute:
         """Nothing."""
         del seconds
 
-    end = begin
+    def end(self, entered: Entered, *, failed: bool = False) -> Answer:
+        """Nothing."""
+        del entered, failed
+        return Answer.of_nothing()
 
     def abandon(self, entered: Entered) -> None:
         """Nothing."""

@@ -13,6 +13,7 @@ from .misses import Misses
 from .summary import Summary, added_up, all_checked, checked
 
 OPEN = ("active", "suspended")
+ENDED_HERE = ("ended", "failed")
 
 
 class Window:
@@ -30,6 +31,7 @@ class Window:
         counts: Callable[[], dict[str, int]],
     ) -> None:
         self.id: str | None = None
+        self.failed = False
         self.faults: list[str] = []
         self._line, self._misses = line, misses
         self._asked, self._devices, self._counts = asked, devices, counts
@@ -139,13 +141,16 @@ class Window:
     def _tell(self, method: str, path: str) -> Summary:
         counts = self._counts()
         new = {kind: count - self._told_before.get(kind, 0) for kind, count in counts.items()}
-        summary: Summary = self._line.call(method, path, {"tokens": new}, read=checked)
+        body: dict[str, object] = {"tokens": new}
+        if method == "DELETE" and self.failed:
+            body["failed"] = True
+        summary: Summary = self._line.call(method, path, body, read=checked)
         self._told, self._heard_at = counts, time.monotonic()
         return summary
 
     def _close(self, summary: Summary) -> None:
         overrun = _seconds_after(self._left_at or time.monotonic(), summary)
-        if summary["state"] != "ended":
+        if summary["state"] not in ENDED_HERE:
             self.faults.append(f"its window was {summary['state']} before the stage ended")
             self._misses.unbooked_seconds += max(0.0, -overrun)
         if self.faults and overrun > timing.WAIT_SECONDS:
