@@ -68,7 +68,9 @@ def shell(fake: FakeExporter, tmp_path: Path) -> Terminal:
     """An interactive bash in which `jm` books a command."""
     rc = tmp_path / "rc"
     rc.write_text(f'PS1="$ "\njm() {{ {shlex.join(JOULEMARK)} exec --run r1 --stage student -- "$@"; }}\n')
-    return Terminal(["bash", "--noprofile", "--rcfile", str(rc), "-i"], environment(fake.url, TERM="dumb"))
+    # Without line editing, which at each prompt changes the terminal under what is being typed.
+    argv = ["bash", "--noprofile", "--noediting", "--rcfile", str(rc), "-i"]
+    return Terminal(argv, environment(fake.url, TERM="dumb"))
 
 
 def test_job_control_of_an_interactive_shell(shell: Terminal, fake: FakeExporter) -> None:
