@@ -19,7 +19,7 @@ MAX_BRIDGE_SECONDS = 2.0
 _LONE_VARIATION = 0.15
 
 # How well the instant of a refresh is known.
-_PLACED_SECONDS = 0.002
+_PLACED_SECONDS = 0.0018
 # What a sample is from the mean of its stretch where power is fast: a half of the mean square of steps, and some more
 # as few samples tell that.
 _FAST = 0.6
