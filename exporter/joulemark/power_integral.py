@@ -148,8 +148,8 @@ class PowerIntegral:
         seconds, step = b.at - a.at, b.watts - a.watts
         self._steps += 1
         self._step_square += max(0.05, 1 / self._steps) * (step * step - self._step_square)
-        # A sample tells one instant, and what power does until the next only where that is slow. If it is fast, each is
-        # as far from the mean of its stretch as samples are from each other. And refreshes that were missed.
+        # A sample tells one instant: what power does until the next it tells only where that is slow. If it is fast, each
+        # is as far from the mean of its stretch as samples are from each other. And refreshes that were missed.
         variance = _FAST * (step * seconds) ** 2 + self._missed(seconds)
         return Slice(a.at, b.at, self._holders, (a.watts + b.watts) / 2 * seconds, variance)
 
