@@ -14,9 +14,8 @@ from .bookings import UNCLAIMED
 from .clock import Clock
 from .errors import ReadFailed
 from .ledger import Ledger
-from .looks import Found, Look
-from .reader import InlineReader, Reader, ThreadedReader
-from .schedule import looks_at_every_tick, next_reading
+from .reader import Found, InlineReader, Look, Reader, ThreadedReader
+from .schedule import next_reading
 from .snapshot import DeviceHealth, DeviceView
 from .sources.base import Device, Reading, Source, Vitals
 from .windows import SeriesKey
@@ -25,14 +24,12 @@ log = logging.getLogger(__name__)
 
 # How long a scrape or a listing waits for fresh readings; what comes later is booked all the same.
 PATIENCE_SECONDS = 0.02
+# How long the sampler does: its next look at another device must not wait for this one.
+SAMPLER_PATIENCE_SECONDS = 0.002
 # A call into a driver that takes longer than this has hung, and what it answers is of no known instant.
 HUNG_SECONDS = 1.0
 # Close looks that are due within so little time of each other are taken together.
-COALESCE_SECONDS = 0.002
-# Looks at every tick do for regular readings while they are no further apart than so many intervals of these.
-_OF_INTERVAL = 1.5
-# A close look asks for power too where the last sample of it is older than this.
-SAMPLE_SECONDS = 0.08
+COALESCE_SECONDS = 0.0005
 
 
 class Fleet:
@@ -56,9 +53,6 @@ class Fleet:
         self._health = ledger.state.health
         self._vitals: dict[str, Vitals | None] = {}
         self._agreement: dict[str, Agreement] = {}
-        # When the next close look at a device is due, and when its power was last seen.
-        self._wanted: dict[str, float] = {}
-        self._sampled: dict[str, float] = {}
 
     # -- readings ------------------------------------------------------------------------------------------
 
@@ -67,37 +61,31 @@ class Fleet:
         with self._lock:
             looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in self.devices]
         self._reader.read(looks, patience)
-        self._after_round()
+        self._notice_hung()
+        with self._lock:
+            self._ledger.expire(self._clock.steady(), self._clock.wall())
 
     def next_reading(self) -> float:
         """When the next reading beside the regular ones is due: infinity when those will do."""
-        return min(self._wanted.values(), default=math.inf)
-
-    def look_around(self, interval: float | None = None) -> None:
-        """The sampler's own round: every device, but for those that are read within a regular `interval` anyway."""
-        with self._lock:
-            devices = [device for device in self.devices if interval is None or not self._read_anyway(device, interval)]
-            looks = [Look(device, self._read_by[device.key]) for device in devices]
-        self._reader.read_here(looks)
-        self._after_round()
-
-    def plan(self) -> None:
-        """Find out anew when devices are to be looked at, as who holds them may have changed; with the lock held."""
-        for device in self.devices:
-            self._plan(device.key)
+        now = self._clock.steady()
+        return min((instant for _, instant in self._due(now)), default=math.inf)
 
     def look_closely(self, now: float) -> None:
-        """The sampler's looks beside its rounds: at the devices whose next reading is due."""
-        looks = []
+        """Read the devices whose next reading is due: counters alone, gauges where power is what is booked."""
+        looks = [look for look, instant in self._due(now) if instant <= now + COALESCE_SECONDS]
+        self._reader.read(looks, SAMPLER_PATIENCE_SECONDS)
+
+    def _due(self, now: float) -> list[tuple[Look, float]]:
+        """The devices that want a reading beside the regular ones, and when they can have it."""
+        due = []
         with self._lock:
             for device in self.devices:
-                if self._wanted[device.key] <= now + COALESCE_SECONDS:
-                    # Until it is read; a call that is under way already will do.
-                    self._wanted[device.key] = math.inf
-                    account = self._ledger.state.accounts[device.key]
-                    power = not account.counting or now - self._sampled[device.key] > SAMPLE_SECONDS
-                    looks.append(Look(device, self._read_by[device.key], power=power))
-        self._reader.read_here(looks)
+                account = self._ledger.state.accounts[device.key]
+                instant = next_reading(account)
+                if instant is not None:
+                    look = Look(device, self._read_by[device.key], power=not account.counting)
+                    due.append((look, max(instant, self._reader.free_at(device.key, now))))
+        return due
 
     def note_agreement(self, steady: float) -> None:
         """Compare the two estimators of each device that has two; about once a second."""
@@ -160,23 +148,12 @@ class Fleet:
 
     # -- inside --------------------------------------------------------------------------------------------
 
-    def _after_round(self) -> None:
-        self._notice_hung()
-        with self._lock:
-            self._ledger.expire(self._clock.steady(), self._clock.wall())
-
-    def _read_anyway(self, device: Device, interval: float) -> bool:
-        account = self._ledger.state.accounts[device.key]
-        soon = (account.looked or -math.inf) + _OF_INTERVAL * interval
-        return self._wanted[device.key] <= soon and looks_at_every_tick(account)
-
     def _attach(self, device: Device, source: Source) -> None:
         self._read_by[device.key] = source
         self.devices.append(device)
         known = self._health.get(device.key, DeviceHealth())
         self._health[device.key] = DeviceHealth(reads=known.reads, errors=known.errors)
         self._agreement[device.key] = Agreement()
-        self._wanted[device.key], self._sampled[device.key] = math.inf, -math.inf
         self._ledger.attach(device, self._clock.steady(), self._clock.wall())
 
     def _describe_anew(self, device: Device) -> None:
@@ -189,7 +166,7 @@ class Fleet:
         self._sources.remove(source)
         for device in source.devices:
             self.devices.remove(device)
-            del self._read_by[device.key], self._wanted[device.key]
+            del self._read_by[device.key]
             self._ledger.detach(device)
 
     def _accept(self, found: Found) -> None:
@@ -205,9 +182,6 @@ class Fleet:
                 self._fail(device, health, outcome)
                 return
             settlement = self._ledger.apply(device, outcome, self._clock.wall())
-            self._plan(device.key)
-            if outcome.watts is not None:
-                self._sampled[device.key] = outcome.end
             errors = health.errors
             if outcome.failed:
                 # What one of the two estimators missed says nothing of the other.
@@ -217,10 +191,6 @@ class Fleet:
         if not health.up and health.errors:
             log.warning("device=%s reading again", device.name)
         self._log(device, settlement)
-
-    def _plan(self, key: str) -> None:
-        instant = next_reading(self._ledger.state.accounts[key])
-        self._wanted[key] = math.inf if instant is None else instant
 
     def _accept_vitals(self, device: Device, vitals: Vitals | None) -> None:
         with self._lock:

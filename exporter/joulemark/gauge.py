@@ -60,7 +60,7 @@ class Gauge:
         if coming is None:
             return looked + least_seconds
         if self._moving(looked) and self._beat.wants_check(looked):
-            return self._beat.check_at(looked) or looked
+            return max(looked + self._beat.check_step(looked), coming[0] - 3 * coming[1])
         behind, _ = self._beat.lag(looked + least_seconds)
         half = self._beat.seconds / 2
         return looked + least_seconds + (half - behind) % self._beat.seconds

@@ -260,10 +260,10 @@ class Meter:
 
         def now() -> Result:
             result = change(self._clock.steady(), self._clock.wall())
-            self.fleet.plan()
+            self._transition_made.set()
             return result
 
-        return self._durably(now, self._transition_made.set)
+        return self._durably(now)
 
     def _look(self, look: Callable[[], Result]) -> Result:
         """Look at the ledger as it is now, and answer when all that was seen is on disk."""
@@ -274,7 +274,7 @@ class Meter:
 
         return self._durably(now)
 
-    def _durably(self, change: Callable[[], Result], meanwhile: Callable[[], None] = lambda: None) -> Result:
+    def _durably(self, change: Callable[[], Result]) -> Result:
         """Make a change and answer when it is on disk; the lock is not held while that lasts.
 
         While the disk cannot be written it is answered all the same, and `joulemark_ledger_up` is 0.
@@ -282,7 +282,6 @@ class Meter:
         with self._lock:
             result = change()
             number = self._store.save(self.ledger.changes)
-        meanwhile()
         self._wait_for(number)
         return result
 

@@ -18,12 +18,6 @@ MAX_BRIDGE_SECONDS = 2.0
 # How much power is taken to vary where a single sample tells it.
 _LONE_VARIATION = 0.15
 
-# How well the instant of a refresh is known.
-_PLACED_SECONDS = 0.0018
-# What a sample is from the mean of its stretch where power is fast: a half of the mean square of steps, and some more
-# as few samples tell that.
-_FAST = 0.6
-
 # Samples further apart than so many refreshes have missed some, in which power may have been anything.
 _MISSED = 3.0
 
@@ -148,9 +142,8 @@ class PowerIntegral:
         seconds, step = b.at - a.at, b.watts - a.watts
         self._steps += 1
         self._step_square += max(0.05, 1 / self._steps) * (step * step - self._step_square)
-        # A sample tells one instant: what power does until the next it tells only where that is slow. If it is fast, each
-        # is as far from the mean of its stretch as samples are from each other. And refreshes that were missed.
-        variance = _FAST * (step * seconds) ** 2 + self._missed(seconds)
+        # A step somewhere between two samples: even chances for its instant. And refreshes that were missed.
+        variance = (step * seconds) ** 2 / 12 + self._missed(seconds)
         return Slice(a.at, b.at, self._holders, (a.watts + b.watts) / 2 * seconds, variance)
 
     def _across(self, a: _Sample, *, force: bool) -> list[Slice] | None:
@@ -166,12 +159,12 @@ class PowerIntegral:
         after = (telling or (inside[-1] if inside else a)).watts
         self._boundaries.popleft()
         varied = self._step_square
-        moved = ((after - a.watts) * _PLACED_SECONDS) ** 2
-        doubt = _doubt(a.watts, boundary - a.at, varied) + moved
-        before_slice = Slice(a.at, boundary, self._holders, a.watts * (boundary - a.at), doubt)
+        before_slice = Slice(
+            a.at, boundary, self._holders, a.watts * (boundary - a.at), _doubt(a.watts, boundary - a.at, varied)
+        )
         # One sample tells a power but not how much it varies.
         lone = (_LONE_VARIATION * after) ** 2 if telling else max(after, a.watts) ** 2
-        doubt = _doubt(after, stop - boundary, lone) + self._missed(stop - boundary - self.averaging) + moved
+        doubt = _doubt(after, stop - boundary, lone) + self._missed(stop - boundary - self.averaging)
         after_slice = Slice(boundary, stop, holders, after * (stop - boundary), doubt)
         self._step_square_before, self._step_square, self._steps = self._step_square, 0.0, 0
         self._holders, self._last = holders, _Sample(max(stop, boundary), after)

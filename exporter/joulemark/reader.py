@@ -3,9 +3,6 @@
 Calls into a driver may take 50 ms, or never return. So they are made by worker threads that take devices from one
 queue: quick devices one after another by one worker, slow ones side by side. Whoever asked waits only so long, and
 not at all for a device that is known to be slower; one whose call has not returned is left alone until it does.
-
-The sampler, which asks ten times a second, reads quick devices by its own thread: to hand a call to another thread
-and wait for it costs more CPU time than most calls do.
 """
 
 from __future__ import annotations
@@ -14,21 +11,44 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from .clock import Clock
-from .looks import Found, Look, Sink, VitalsSink, make
-from .sources.base import Reading
+from .errors import ReadFailed
+from .sources.base import Device, Reading, Source, Vitals
 
 log = logging.getLogger(__name__)
 
 # One worker reads on for so long before another joins it.
 _WORKER_SECONDS = 0.003
 _MOST_WORKERS = 64
-# The sampler reads a device itself while that is expected to take no longer than this, nor all of them together.
-_QUICK_SECONDS = 0.005
-_ROUND_SECONDS = 0.02
+# How soon to ask again after a device that takes longer than it used to.
+_LATE_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is wanted of a device: its counter, and its power gauge or its vitals where they are asked for."""
+
+    device: Device
+    source: Source
+    power: bool = True
+    vitals: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a look, and how long the reading took in seconds."""
+
+    device: Device
+    outcome: Reading | ReadFailed
+    seconds: float
+
+
+# Takes what was found; and a device's vitals, which come after its reading so that they cannot hold that up.
+Sink = Callable[[Found], None]
+VitalsSink = Callable[[Device, Vitals | None], None]
 
 
 class InlineReader:
@@ -43,14 +63,15 @@ class InlineReader:
         """Read all of them, one after another."""
         del patience
         for look in looks:
-            found = make(look, self._clock)
+            found = _make(look, self._clock)
             self._sink(found)
             if look.vitals and isinstance(found.outcome, Reading):
                 self._vitals_sink(look.device, look.source.vitals(look.device))
 
-    def read_here(self, looks: Iterable[Look]) -> None:
-        """The same."""
-        self.read(looks)
+    def free_at(self, key: str, now: float) -> float:
+        """Now: nothing is under way."""
+        del key
+        return now
 
     def hung(self, seconds: float) -> Mapping[str, float]:
         """Nothing hangs that was waited for."""
@@ -76,9 +97,6 @@ class ThreadedReader:
         self._busy: dict[str, float] = {}
         self._again: dict[str, Look] = {}
         self._expected: dict[str, float] = {}
-        # What was found and is not booked yet, in the order in which it was.
-        self._made: deque[Found] = deque()
-        self._booking = threading.Lock()
         self._workers = self._idle = 0
         self._closed = False
 
@@ -89,28 +107,24 @@ class ThreadedReader:
         with self._work_done:
             for look in wanted:
                 self._enqueue(look)
-            self._staff_for_queue()
-            self._wait_for(
-                {look.device.key for look in wanted if self._answers_by(look.device.key, deadline)}, deadline
-            )
-        self._book()
+            seconds = sum(self._expected.get(look.device.key, 0.0) for look in self._queue)
+            self._staff(min(len(self._queue), max(1, math.ceil(seconds / _WORKER_SECONDS))))
+            keys = {look.device.key for look in wanted if self._answers_by(look.device.key, deadline)}
+            while any(key in self._busy for key in keys) or any(look.device.key in keys for look in self._queue):
+                left = deadline - self._clock.steady()
+                if left <= 0:
+                    # Whoever holds the queue up is stuck in a call: somebody else must go on with the rest.
+                    self._staff(len(self._queue))
+                    return
+                self._work_done.wait(left)
 
-    def _wait_for(self, keys: set[str], deadline: float) -> None:
-        while any(key in self._busy for key in keys) or any(look.device.key in keys for look in self._queue):
-            left = deadline - self._clock.steady()
-            if left <= 0:
-                # Whoever holds the queue up is stuck in a call: somebody else must go on with the rest.
-                self._staff(len(self._queue))
-                return
-            self._work_done.wait(left)
-
-    def read_here(self, looks: Iterable[Look]) -> None:
-        """Have devices read, the quick ones by this thread, and wait for no other."""
-        for look in self._keep_quick(looks):
-            if self._set_out(look):
-                self._make(look)
-                self._finish(look.device.key)
-        self._book()
+    def free_at(self, key: str, now: float) -> float:
+        """When a device can be read again: now, or when the call under way is expected back."""
+        with self._work_done:
+            queued = any(look.device.key == key for look in self._queue)
+            if key not in self._busy and not queued:
+                return now
+            return max(now + _LATE_SECONDS, self._busy.get(key, now) + self._expected.get(key, 0.0))
 
     def hung(self, seconds: float) -> Mapping[str, float]:
         """The devices whose call has not returned for so long, with the time since it was made."""
@@ -141,38 +155,11 @@ class ThreadedReader:
             # What is under way will do for the reading, but knows nothing of the vitals.
             self._again[key] = look
 
-    def _keep_quick(self, looks: Iterable[Look]) -> list[Look]:
-        """The looks that the caller takes itself; the others are queued for workers."""
-        own, left = [], _ROUND_SECONDS
-        with self._work_comes:
-            for look in looks:
-                expected = self._expected.get(look.device.key, math.inf)
-                if expected <= min(left, _QUICK_SECONDS):
-                    left -= expected
-                    own.append(look)
-                else:
-                    self._enqueue(look)
-            self._staff_for_queue()
-        return own
-
-    def _set_out(self, look: Look) -> bool:
-        """Whether the caller may read a device now, as nobody else does."""
-        key = look.device.key
-        with self._work_comes:
-            if self._closed or key in self._busy or any(other.device.key == key for other in self._queue):
-                return False
-            self._busy[key] = self._clock.steady()
-            return True
-
     def _answers_by(self, key: str, deadline: float) -> bool:
         now = self._clock.steady()
         since, expected = self._busy.get(key, now), self._expected.get(key, 0.0)
         late = key in self._busy and now - since > max(2 * expected, deadline - now)
         return since + expected <= deadline and not late
-
-    def _staff_for_queue(self) -> None:
-        seconds = sum(self._expected.get(look.device.key, 0.0) for look in self._queue)
-        self._staff(min(len(self._queue), max(1, math.ceil(seconds / _WORKER_SECONDS))))
 
     def _staff(self, wanted: int) -> None:
         """Wake so many workers, or hire them."""
@@ -193,32 +180,20 @@ class ThreadedReader:
                 look = self._queue.popleft()
                 self._busy[look.device.key] = self._clock.steady()
             try:
-                found = self._make(look)
-                self._book()
-                if look.vitals and isinstance(found.outcome, Reading):
-                    self._vitals_sink(look.device, look.source.vitals(look.device))
+                self._carry_out(look)
             except Exception:
-                log.exception("device=%s vitals could not be read; going on", look.device.name)
+                log.exception("device=%s reading could not be booked; going on", look.device.name)
             finally:
                 self._finish(look.device.key)
 
-    def _make(self, look: Look) -> Found:
-        found = make(look, self._clock)
+    def _carry_out(self, look: Look) -> None:
+        found = _make(look, self._clock)
         key = look.device.key
         known = self._expected.get(key, found.seconds)
         self._expected[key] = known + 0.2 * (found.seconds - known)
-        self._made.append(found)
-        return found
-
-    def _book(self) -> None:
-        """Book all that was found, by whomever: booked together readings cost half of what they do one by one."""
-        with self._booking:
-            while self._made:
-                found = self._made.popleft()
-                try:
-                    self._sink(found)
-                except Exception:
-                    log.exception("device=%s reading could not be booked; going on", found.device.name)
+        self._sink(found)
+        if look.vitals and isinstance(found.outcome, Reading):
+            self._vitals_sink(look.device, look.source.vitals(look.device))
 
     def _finish(self, key: str) -> None:
         with self._work_done:
@@ -231,3 +206,13 @@ class ThreadedReader:
 
 
 Reader = InlineReader | ThreadedReader
+
+
+def _make(look: Look, clock: Clock) -> Found:
+    began = clock.steady()
+    outcome: Reading | ReadFailed
+    try:
+        outcome = look.source.read(look.device, power=look.power)
+    except ReadFailed as error:
+        outcome = error
+    return Found(look.device, outcome, clock.steady() - began)

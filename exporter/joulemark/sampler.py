@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable
 
 from .clock import Clock
-from .fleet import HUNG_SECONDS
+from .fleet import SAMPLER_PATIENCE_SECONDS
 from .meter import Meter
 from .schedule import dithered
 from .sources.base import Source
@@ -17,78 +16,48 @@ from .sources.base import Source
 log = logging.getLogger(__name__)
 
 COMMIT_SECONDS = 1.0
-# A round that takes so long is stuck in a call: another thread must go on with the sampling.
-GUARD_SECONDS = 0.15
 RECOVERY_SECONDS = 1.0
 LATE_SOURCE_SECONDS = 10.0
 
 
-class Sampler:
-    """Samples at an interval, faster where the meter wants it, and commits once a second, until stopped.
-
-    Its thread makes quick calls into drivers itself. Should one not return, another thread goes on in its place.
-    """
+class Sampler(threading.Thread):
+    """Samples at an interval, faster where the meter wants it, and commits once a second, until stopped."""
 
     def __init__(self, meter: Meter, clock: Clock, interval: float) -> None:
+        super().__init__(name="joulemark-sampler", daemon=True)
         self._meter = meter
         self._clock = clock
         self._interval = interval
-        self._regular = self._committed = clock.steady()
-        self._rounds = 0
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
-        # Since when a round is under way, infinity between two.
-        self._since = math.inf
+        self._stopped = False
 
-    def start(self) -> None:
-        """Begin, in threads of its own."""
-        self._take_over()
-        threading.Thread(target=self._guard, name="joulemark-guard", daemon=True).start()
-
-    def stop(self) -> None:
-        """Stop and wait for the round in progress, unless it is stuck in a call."""
-        self._stopped.set()
-        self._meter.wake()
-        if self._thread is not None:
-            self._thread.join(HUNG_SECONDS)
-
-    def _guard(self) -> None:
-        while not self._stopped.wait(GUARD_SECONDS):
-            if self._clock.steady() - self._since > GUARD_SECONDS:
-                self._take_over()
-
-    def _take_over(self) -> None:
-        self._since = math.inf
-        self._thread = threading.Thread(target=self._run, name="joulemark-sampler", daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while self._thread is threading.current_thread() and not self._stopped.is_set():
+    def run(self) -> None:
+        regular = committed = self._clock.steady()
+        rounds = 0
+        while not self._stopped:
             try:
-                self._round()
+                wanted = self._meter.fleet.next_reading()
+                woken = self._meter.wait_for_transition(min(regular, wanted) - self._clock.steady())
+                now = self._clock.steady()
+                if woken or now >= regular:
+                    self._meter.sample(SAMPLER_PATIENCE_SECONDS)
+                    if now >= regular:
+                        rounds += 1
+                        regular = max(regular + dithered(self._interval, rounds), now)
+                elif now >= wanted:
+                    self._meter.fleet.look_closely(now)
+                if now - committed >= COMMIT_SECONDS:
+                    self._meter.commit()
+                    committed = now
             except Exception:
                 # A failed round must not end the metering: the next one books what this one missed.
                 log.exception("sampling round failed; going on")
                 time.sleep(self._interval)
 
-    def _round(self) -> None:
-        """Wait until there is something to do, and do it."""
-        wanted = self._meter.fleet.next_reading()
-        woken = self._meter.wait_for_transition(min(self._regular, wanted) - self._clock.steady())
-        self._since = now = self._clock.steady()
-        if woken:
-            self._meter.fleet.look_around()
-        elif now >= self._regular:
-            self._rounds += 1
-            self._regular = max(self._regular + dithered(self._interval, self._rounds), now)
-            self._meter.fleet.look_around(self._interval)
-        elif now >= wanted:
-            self._meter.fleet.look_closely(now)
-        if now - self._committed >= COMMIT_SECONDS:
-            self._committed = now
-            self._meter.commit()
-        if self._thread is threading.current_thread():
-            self._since = math.inf
+    def stop(self) -> None:
+        """Stop and wait for the round in progress."""
+        self._stopped = True
+        self._meter.wake()
+        self.join()
 
 
 class Recovery(threading.Thread):

@@ -36,24 +36,17 @@ def next_reading(account: DeviceAccount) -> float | None:
         return looked + TRAINING_STEP
     if ticks.declared:
         return None
-    if looks_at_every_tick(account):
-        return _between_ticks(ticks, looked)
     coming = ticks.due_tick(looked)
     if account.unsettled:
+        if coming is not None and ticks.proven and coming[1] <= _EVEN * ticks.seconds:
+            return _between_ticks(ticks, looked)
         step = min(max(ticks.seconds / 40, 0.001), 0.005)
         if coming is None:
             return looked + step
         return max(looked + step, coming[0] - 3 * coming[1])
-    return ticks.check_at(looked) if ticks.wants_check(looked) else None
-
-
-def looks_at_every_tick(account: DeviceAccount) -> bool:
-    """Whether a device is read once a tick, so that regular readings would add nothing."""
-    ticks, looked = account.ticks, account.looked
-    if looked is None or account.failing or not (account.counting and account.unsettled and ticks.proven):
-        return False
-    coming = ticks.due_tick(looked)
-    return coming is not None and coming[1] <= _EVEN * ticks.seconds
+    if coming is not None and ticks.wants_check(looked):
+        return max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1])
+    return None
 
 
 def _next_sample(account: DeviceAccount, looked: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import signal
 import sys
@@ -57,14 +56,12 @@ def serve(settings: Settings) -> None:
             for thread in beside:
                 thread.start()
             app = create_app(meter, _links(settings), [watch.samples for watch in watches])
-            # What is there now stays: to look through it again and again for garbage takes milliseconds each time.
-            gc.collect()
-            gc.freeze()
             serve_http(app, listeners, protection, settings.allowed_hosts)
         finally:
             for thread in reversed(beside):
                 thread.stop()
-            sampler.stop()
+            if sampler.is_alive():
+                sampler.stop()
             meter.close()
             log.info("stopped, ledger committed")
 

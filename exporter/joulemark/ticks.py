@@ -24,16 +24,6 @@ _FEW = 1.5
 _CLOSE = 0.3
 # A beat whose ticks are less even, or less well known, than this part of the period says nothing.
 _USEFUL = 0.13
-# The beat is checked where its phase may be off by this part of the period, else every so many seconds.
-_DOUBTFUL = 0.01
-_CHECK_SECONDS = 20.0
-# A check begins so many standard deviations before the tick and goes on by steps of as many; where it came too late it
-# begins so many times earlier.
-_STRIDE = 1.5
-_EARLIER = 2.0
-_EARLIEST = 8.0
-# Ticks more even than this part of the period are worth to be proven so at once.
-_EVEN = 0.02
 # Uneven ticks are not further apart than so many periods.
 _FURTHEST = 1.5
 # Relative drift of the period from tick to tick that is allowed for.
@@ -70,7 +60,6 @@ class TickTracker:
         self._training_since: float | None = None
         self._misses = 0
         self._closely_seen = -math.inf
-        self._begin_check = 1.0
         self._close_ticks = 0
         # The latest tick, and the latest of which is sure which one of the beat it was.
         self._latest = self._surely = -math.inf
@@ -136,19 +125,12 @@ class TickTracker:
         """Whether the beat has not been seen closely for so long that its phase becomes doubtful."""
         if not self.locked or self._period is None:
             return False
-        if not self.proven and self.jitter < _EVEN * self._period:
-            return now - self._closely_seen > self._period / 2
-        doubtful = self._drift(now) > max(0.0003, _DOUBTFUL * self._period)
-        return now - self._closely_seen > (5 * self._period if doubtful else _CHECK_SECONDS)
+        doubtful = self._drift(now) > max(0.0003, 0.005 * self._period)
+        return now - self._closely_seen > (5 * self._period if doubtful else 10.0)
 
-    def check_at(self, looked: float) -> float | None:
-        """When to look next for the tick that is due, after a look: a few looks around it tell where it was."""
-        coming = self.due_tick(looked)
-        if coming is None:
-            return None
-        begin = self._begin_check if self.jitter < _EVEN * self.seconds else max(_EARLIER, self._begin_check)
-        step = max(0.0005, _STRIDE * self._drift(looked))
-        return max(looked + step, coming[0] - begin * _STRIDE * coming[1])
+    def check_step(self, at: float) -> float:
+        """The step in seconds by which a check looks for the tick that is due around an instant."""
+        return max(0.0005, self._drift(at))
 
     def _deviation(self, at: float) -> float:
         assert self._period is not None
@@ -198,11 +180,8 @@ class TickTracker:
         width = high - low
         share = likely / (likely + less)
         if width < _CLOSE * period:
-            self._closely_seen, self._begin_check = high, 1.0
+            self._closely_seen = high
             return self._update((low + high) / 2, width, later if share > 0.5 else earlier)
-        if abs(high - later) < self._begin_check * 2 * _STRIDE * deviation:
-            # A look for this very tick, which had come before it.
-            self._begin_check = min(_EARLIEST, _EARLIER * self._begin_check)
         at = earlier + share * period
         doubt = math.sqrt(share * (1 - share)) * period
         return min(max(at, low), high), math.hypot(min(deviation, width / _SQRT12), doubt)

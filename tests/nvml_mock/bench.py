@@ -98,9 +98,9 @@ class VirtualBench:
             self.clock.move_to(due + self.random.expovariate(1 / self.wake_seconds))
             now = self.clock.steady()
             if now >= self._regular:
+                self.meter.sample()
                 self._rounds += 1
                 self._regular = max(self._regular + dithered(self.interval, self._rounds), now)
-                self.meter.fleet.look_around(self.interval)
             else:
                 self.meter.fleet.look_closely(now)
             if now - self._committed >= 1.0:

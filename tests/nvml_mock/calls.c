@@ -188,7 +188,7 @@ static void fill_field(const gpu_t *g, field_value_t *v, double t) {
     v->status = NOT_SUPPORTED;
     v->value_type = VALUE_UINT;
     if (v->field_id == FIELD_ENERGY && g->counter) {
-        v->status = fault_at(g, COUNTER_ERROR, t) ? UNKNOWN : OK; v->value_type = VALUE_ULL;
+        v->status = OK; v->value_type = VALUE_ULL;
         v->value.ull = (unsigned long long)llround(counter_at(g, t) * 1e3);
     } else if ((v->field_id == FIELD_POWER_INSTANT || averaged) && g->instant
                && (v->scope_id == SCOPE_GPU || (module && g->module > 0))) {

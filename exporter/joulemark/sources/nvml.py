@@ -16,7 +16,7 @@ from ..clock import Clock
 from ..errors import ReadFailed, SourceUnavailable
 from .base import Device, Reading, Vitals
 from .nvml_calls import has_none, optional, reason, remedy
-from .nvml_gauge import AVERAGED_CALL, INSTANT_CALL, INSTANT_FIELD, MODULE_FIELD, Gauge, find_gauge, with_counter
+from .nvml_gauge import AVERAGED_CALL, INSTANT_CALL, INSTANT_FIELD, MODULE_FIELD, Gauge, find_gauge
 
 __all__ = ["AVERAGED_CALL", "COUNTER", "INSTANT_CALL", "INSTANT_FIELD", "MODULE_FIELD", "POWER", "NvmlSource"]
 
@@ -72,9 +72,6 @@ class NvmlSource:
 
     def read(self, device: Device, *, power: bool = True) -> Reading:
         with self._handle(device) as handle:
-            gauge = self._gauges[device.key]
-            if power and gauge.with_counter:
-                return self._read_together(device, gauge, handle)
             energy, failed = None, ""
             called = self._clock.steady()
             if device.source == COUNTER:
@@ -86,7 +83,7 @@ class NvmlSource:
             if not power and energy is not None:
                 return Reading(answered, energy, None, called=called, answered=answered)
             try:
-                watts = gauge.watts(handle)
+                watts = self._gauges[device.key].watts(handle)
             except pynvml.NVMLError as error:
                 if energy is None:
                     raise ReadFailed(failed or reason(error), f"{device.key}: {error}") from error
@@ -94,21 +91,6 @@ class NvmlSource:
                 return Reading(answered, energy, None, called=called, answered=answered, failed=reason(error))
             at = (answered + self._clock.steady()) / 2
             return Reading(at, energy, watts, sensor=True, called=called, answered=answered, failed=failed)
-
-    def _read_together(self, device: Device, gauge: Gauge, handle: Any) -> Reading:
-        called = self._clock.steady()
-        try:
-            energy, watts, code = gauge.joules_and_watts(handle)
-        except pynvml.NVMLError as error:
-            raise ReadFailed(reason(error), f"{device.key}: {error}") from error
-        answered = self._clock.steady()
-        failed = reason(pynvml.NVMLError(code)) if code else ""
-        if energy is None and watts is None:
-            raise ReadFailed(failed, f"{device.key}: neither counter nor power can be read")
-        at = answered if watts is None else (called + answered) / 2
-        return Reading(
-            at, energy, watts, sensor=watts is not None, called=called, answered=answered, failed=failed
-        )  # fmt: skip
 
     def calls(self, device: Device) -> dict[str, Callable[[], float]]:
         """What a reading of a device may ask, by name, each question alone: joules or watts, or ReadFailed."""
@@ -223,8 +205,7 @@ class NvmlSource:
     def _describe(self, name: str, key: str, handle: Any) -> Device:
         counted = self._use_counter and not has_none(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
         model = _text(pynvml.nvmlDeviceGetName(handle))
-        gauge = find_gauge(handle, model)
-        self._gauges[key] = gauge = with_counter(gauge, handle) if counted else gauge
+        gauge = self._gauges[key] = find_gauge(handle, model)
         mig = optional(pynvml.nvmlDeviceGetMigMode, handle)
         return Device(
             name=name,

@@ -7,7 +7,7 @@ must mean the same thing, so where a module scope exists it is taken.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pynvml
@@ -25,14 +25,10 @@ _GA100 = re.compile(r"\b(A100X?|A30X?|A800|PG506)\b")
 
 @dataclass(frozen=True)
 class Gauge:
-    """One gauge of one GPU: the instantaneous field in a `scope`, or with None nvmlDeviceGetPowerUsage.
-
-    `with_counter` says that one call gives it together with the energy counter.
-    """
+    """One gauge of one GPU: the instantaneous field in a `scope`, or with None nvmlDeviceGetPowerUsage."""
 
     scope: int | None
     averaging_seconds: float = 0.0
-    with_counter: bool = False
 
     @property
     def of_module(self) -> bool:
@@ -54,28 +50,6 @@ class Gauge:
         if value.nvmlReturn != pynvml.NVML_SUCCESS:
             raise pynvml.NVMLError(value.nvmlReturn)
         return float(value.value.uiVal) / 1e3
-
-    def joules_and_watts(self, handle: Any) -> tuple[float | None, float | None, int]:
-        """Counter and power by one call, None for what failed, and NVML's code of the failure; raises NVMLError."""
-        fields = [(pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION, 0), (pynvml.NVML_FI_DEV_POWER_INSTANT, self.scope)]
-        energy, power = pynvml.nvmlDeviceGetFieldValues(handle, fields)
-        counted, seen = energy.nvmlReturn, power.nvmlReturn
-        joules = None if counted else energy.value.ullVal / 1e3
-        return joules, None if seen else power.value.uiVal / 1e3, counted or seen
-
-
-def with_counter(gauge: Gauge, handle: Any) -> Gauge:
-    """The gauge, to be read in one call with the counter where that gives the same as the counter's own call."""
-    if gauge.scope is None or gauge.of_module:
-        return gauge
-    try:
-        before = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
-        joules, watts, _ = gauge.joules_and_watts(handle)
-        after = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
-    except pynvml.NVMLError:
-        return gauge
-    same = joules is not None and watts is not None and before <= joules <= after
-    return replace(gauge, with_counter=same)
 
 
 def find_gauge(handle: Any, model: str) -> Gauge:
