@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -81,11 +82,13 @@ def test_job_control_of_an_interactive_shell(shell: Terminal, fake: FakeExporter
         terminal.press("\x1a")
         terminal.see("Stopped")
         terminal.see("$ ")
+        time.sleep(1.0)
         terminal.press("jobs; echo in''between\n")
         terminal.see("Stopped")
         terminal.see("inbetween")
         terminal.press("fg\n")
         terminal.see("exec --run r1")
+        time.sleep(1.0)  # The shell names the job before it hands the terminal over.
         terminal.press("word\n")
         terminal.see("got word")
         terminal.see("±")

@@ -56,7 +56,9 @@ totals = st.builds(
 tables: dict[str, Any] = {
     "run": st.tuples(texts, numbers, numbers, texts, st.just("{}"), st.booleans()),
     "series": st.tuples(texts, texts, texts, totals),
-    "score": st.tuples(texts, texts, numbers, st.none() | numbers, st.none() | st.integers(1, 2**53)),
+    "score": st.tuples(
+        texts, texts, numbers, st.none() | numbers, st.none() | st.integers(1, 2**53), st.none() | numbers
+    ),
     "artifact": st.tuples(texts, texts, texts, texts),
     "pruned": st.tuples(texts, st.fractions(max_denominator=2**60).map(str)),
     "request": st.tuples(texts, texts, texts, st.just("[]")),

@@ -66,7 +66,7 @@ def test_a_file_in_targets_is_enough(exporter: Exporter, job: int, tmp_path: Pat
     def query(text: str) -> list[tuple[dict[str, str], float]]:
         try:
             answer = httpx.post(f"{url}/api/v1/query", data={"query": text}, trust_env=False).json()
-        except httpx.TransportError:
+        except (httpx.TransportError, ValueError):  # It listens before it is ready, and then says so in plain text.
             return []
         return [(row["metric"], float(row["value"][1])) for row in answer["data"]["result"]]
 
