@@ -70,7 +70,7 @@ def _pass_on(info: signal.struct_siginfo, child: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, info.si_signo)
     if info.si_signo == signal.SIGTSTP:
-        _stop()
+        _stop(child)
 
 
 def _reap(child: int) -> int | None:
@@ -87,14 +87,18 @@ def _reap(child: int) -> int | None:
         if not os.WIFSTOPPED(status):
             return os.waitstatus_to_exitcode(status)
         if _in_foreground():
-            _stop()  # The shell that started us must see its job stopped, to offer it again.
+            _stop(child)  # The shell that started us must see its job stopped, to offer it again.
 
 
-def _stop() -> None:
-    """Stop as Ctrl-Z does, until somebody continues us."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
+def _stop(child: int) -> None:
+    """Stop as Ctrl-Z does, until somebody continues us, and the command with us."""
+    # Sent while blocked it is one with the terminal's own that may wait: we stop once, and not again when continued.
     os.kill(os.getpid(), signal.SIGTSTP)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
+    # Whoever continues a group may reach us first: the command, still seen stopped, would stop us again.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGCONT)
 
 
 def _in_foreground() -> bool:
