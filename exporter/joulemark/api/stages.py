@@ -32,7 +32,9 @@ def router(meter: Meter) -> APIRouter:
     """The calls over this meter."""
     calls = APIRouter(tags=["stages"])
 
-    @calls.put("/stage", openapi_extra=schema_of(StageBody), response_model=Switched, responses=refusals(*WRITE, 409))
+    @calls.put(
+        "/stage", openapi_extra=schema_of(StageBody), response_model=Switched, responses=refusals(*WRITE, 404, 409)
+    )
     def switch(
         body: Annotated[StageBody, Depends(body_of(StageBody))], idempotency_key: IdempotencyKey = None
     ) -> dict[str, Any]:
@@ -41,6 +43,7 @@ def router(meter: Meter) -> APIRouter:
         One reading ends the old window and begins the new one. A device that a window of another run holds is refused
         with its holder's name, unless both said `share`. Sent again without an `Idempotency-Key` it ends the window
         that it began before and begins another of the same stage: no joule is counted twice, but there are two windows.
+        Sent again with the key of a window whose run was removed since, it is refused as not found.
         """
         summary, ended = meter.begin(StageRequest(**body.model_dump()), idempotency_key or "")
         return {**summary, "ended": ended[-1] if ended else None, "also_ended": ended[:-1]}
