@@ -27,7 +27,7 @@ from exporter_process import Exporter  # noqa: E402
 from live_prometheus import LivePrometheus  # noqa: E402
 
 from joulemark.imports import ImportedRun, ImportedStage, book  # noqa: E402
-from joulemark.snapshot import Artifact, Score  # noqa: E402
+from joulemark.ledger.snapshot import Artifact, Score  # noqa: E402
 
 RESULT = ROOT / "benchmarks" / "results" / "boards.md"
 ROUNDS = 5

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from joulemark.imports import ImportedRun, ImportedStage
 from joulemark.imports.paper import paper_runs
-from joulemark.snapshot import Artifact, Score
+from joulemark.ledger.snapshot import Artifact, Score
 
 Stages = Mapping[str, float]
 

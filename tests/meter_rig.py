@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from joulemark.clock import ManualClock
-from joulemark.meter import Meter
-from joulemark.page import Page
-from joulemark.snapshot import Snapshot
+from joulemark.exposition.page import Page
+from joulemark.ledger.snapshot import Snapshot
+from joulemark.ledger.state import StageRequest
+from joulemark.meter.meter import Meter
 from joulemark.sources.replay import ReplaySource, Trace
-from joulemark.state import StageRequest
 
 WATTS = 200.0
 TRACES = {"gpu0": Trace(((1.0, WATTS),)), "gpu1": Trace(((1.0, WATTS),))}

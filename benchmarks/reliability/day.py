@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 
 from joulemark.clock import ManualClock
-from joulemark.meter import Meter
-from joulemark.page import Page
+from joulemark.exposition.page import Page
+from joulemark.ledger.state import StageRequest
+from joulemark.meter.meter import Meter
 from joulemark.sources.replay import ReplaySource, load_traces
-from joulemark.state import StageRequest
 
 from .exporter import write_trace
 from .killed_load import STAGES

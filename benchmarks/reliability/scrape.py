@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 
 from joulemark.clock import ManualClock
-from joulemark.meter import Meter
+from joulemark.ledger.state import StageRequest
+from joulemark.meter.meter import Meter
 from joulemark.sources.replay import ReplaySource, load_traces
-from joulemark.state import StageRequest
 
 from .exporter import Exporter, write_trace
 from .record import Row, keep, show, table

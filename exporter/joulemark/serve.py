@@ -11,11 +11,11 @@ from .clock import SystemClock
 from .containers.bookings import ContainerBookings
 from .containers.engine import connector
 from .containers.watch import ContainerWatch
-from .copier import Copier
 from .gpus import gpus_present
-from .meter import Meter
+from .meter.copier import Copier
+from .meter.meter import Meter
+from .meter.sampler import Recovery, Sampler
 from .processes.watch import ProcessWatch
-from .sampler import Recovery, Sampler
 from .settings import Settings
 from .sources.select import late_sources, select_sources
 from .web.listeners import listening, url_of

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from joulemark.history import list_runs, run_record
+from joulemark.disk.history import list_runs, run_record
+from joulemark.disk.ledger_file import open_for_reading
 from joulemark.imports import book
 from joulemark.imports.paper import paper_runs
-from joulemark.ledger_file import open_for_reading
 from joulemark.run_record import RunRecord
 
 TRAINED_TOKENS = 30.0e6

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from joulemark.attribution import DeviceAccount
-from joulemark.boundary import Power, split
+from joulemark.attribution.attribution import DeviceAccount
+from joulemark.attribution.boundary import Power, split
+from joulemark.attribution.ticks import Tick
 from joulemark.clock import ManualClock
 from joulemark.errors import RequestError
-from joulemark.ledger import Ledger
+from joulemark.ledger.ledger import Ledger
+from joulemark.ledger.state import StageRequest, State
+from joulemark.ledger.windows import SeriesKey
 from joulemark.sources.base import Device, Reading
 from joulemark.sources.replay import ReplaySource, Trace
-from joulemark.state import StageRequest, State
-from joulemark.ticks import Tick
-from joulemark.windows import SeriesKey
 
 STAGES = ("data", "teacher", "student", "eval")
 TRACES = {

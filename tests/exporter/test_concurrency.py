@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from meter_rig import WATTS, Rig, in_threads, residual
 
 from joulemark.errors import RequestError
-from joulemark.page import Page
+from joulemark.exposition.page import Page
+from joulemark.ledger.state import StageRequest
 from joulemark.sources.replay import Trace
-from joulemark.state import StageRequest
 
 DEVICES = ("gpu0", "gpu1", "gpu2")
 RUNS = ("a", "b", "c")

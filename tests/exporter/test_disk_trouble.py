@@ -16,8 +16,8 @@ from counters import gone_down
 from exporter_process import Exporter
 from meter_rig import Rig
 
-from joulemark import journal
-from joulemark.good_copy import connect
+from joulemark.disk import journal
+from joulemark.disk.good_copy import connect
 
 TROUBLES = (
     "database or disk is full",

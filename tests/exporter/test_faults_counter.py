@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from nvml_mock import Constant, Gpu, Noise, Shape, Square, StageError, VirtualBench
 
-from joulemark.attribution import DeviceAccount
+from joulemark.attribution.attribution import DeviceAccount
+from joulemark.ledger.windows import SeriesKey
 from joulemark.sources.base import Device, Reading
-from joulemark.windows import SeriesKey
 
 MakeBench = Callable[..., VirtualBench]
 TICKS = pytest.mark.parametrize(("tick", "jitter"), [(0.1, 0.0), (0.02, 0.0), (0.05, 0.5)])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nvml_mock import Constant, Gpu, Noise, Ramp, Shape, Square, VirtualBench
 from nvml_mock.bench import StageError
 
-from joulemark.windows import SeriesKey
+from joulemark.ledger.windows import SeriesKey
 
 shapes = st.one_of(
     st.builds(Constant, st.sampled_from([60.0, 300.0, 690.0])),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from nvml_mock import Constant, Gpu, Square, VirtualBench
 
-from joulemark.state import StageRequest
+from joulemark.ledger.state import StageRequest
 
 MakeBench = Callable[..., VirtualBench]
 WAVE = Square(100.0, 650.0, 2.7)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from joulemark.carbon import Intensity
 from joulemark.clock import ManualClock
+from joulemark.exposition.page import Page
 from joulemark.factors import Factors
-from joulemark.meter import Meter
-from joulemark.page import Page
+from joulemark.ledger.state import StageRequest
+from joulemark.meter.meter import Meter
 from joulemark.sources.replay import ReplaySource, Trace
-from joulemark.state import StageRequest
 
 GOLDEN = Path(__file__).with_name("golden_metrics.txt")
 # What the machine's own speed decides, and an id that is made up anew.

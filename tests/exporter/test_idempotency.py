@@ -8,9 +8,9 @@ import pytest
 from exporter_process import Exporter
 from meter_rig import WATTS, Rig, in_threads
 
-from joulemark import idempotency
 from joulemark.errors import InvalidField
-from joulemark.state import StageRequest
+from joulemark.ledger import idempotency
+from joulemark.ledger.state import StageRequest
 
 TEACHER = StageRequest("kd", "teacher", ttl_seconds=60)
 STUDENT = StageRequest("kd", "student", ttl_seconds=60)

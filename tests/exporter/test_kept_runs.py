@@ -14,10 +14,11 @@ from counters import gone_down
 from exporter_process import Exporter
 from meter_rig import Rig
 
-from joulemark import journal, kept_runs, ledger
+from joulemark.disk import journal
 from joulemark.errors import LimitReached, RunInUse, UnknownName
-from joulemark.kept_runs import FACTS_PER_RUN, STAGES_PER_RUN, UNSEEN_RUNS
-from joulemark.ledger import OPEN_WINDOWS
+from joulemark.ledger import kept_runs, ledger
+from joulemark.ledger.kept_runs import FACTS_PER_RUN, STAGES_PER_RUN, UNSEEN_RUNS
+from joulemark.ledger.ledger import OPEN_WINDOWS
 
 RETIRED = 'joulemark_energy_joules_total{device="gpu0",phase="%s",run="",stage="retired"}'
 

@@ -12,9 +12,9 @@ from counters import gone_down
 from meter_rig import Rig
 
 from joulemark.clock import ManualClock
-from joulemark.copier import seconds_until_next
 from joulemark.errors import LedgerError
-from joulemark.meter import Meter
+from joulemark.meter.copier import seconds_until_next
+from joulemark.meter.meter import Meter
 
 UNATTRIBUTED = ("", "unattributed")
 

@@ -6,7 +6,7 @@ import pytest
 from meter_rig import WATTS, Rig
 
 from joulemark.errors import DeviceHeld, InvalidField, UnknownName
-from joulemark.state import StageRequest
+from joulemark.ledger.state import StageRequest
 
 
 def test_a_switch_ends_the_old_window_and_begins_the_new_one(rig: Rig) -> None:

@@ -13,11 +13,11 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from joulemark.exposition import of_moment, of_run, of_series
+from joulemark.exposition.exposition import of_moment, of_run, of_series
+from joulemark.exposition.page import Page
+from joulemark.ledger.snapshot import RunView, Score, SeriesView, Snapshot
+from joulemark.ledger.windows import SeriesKey
 from joulemark.metrics import TABLE
-from joulemark.page import Page
-from joulemark.snapshot import RunView, Score, SeriesView, Snapshot
-from joulemark.windows import SeriesKey
 
 Family = CounterMetricFamily | GaugeMetricFamily
 

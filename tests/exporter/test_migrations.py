@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from meter_rig import Rig
 
-from joulemark import schema
-from joulemark.history import run_record
-from joulemark.ledger_file import open_for_reading
+from joulemark.disk import schema
+from joulemark.disk.history import run_record
+from joulemark.disk.ledger_file import open_for_reading
 from joulemark.sources.replay import Trace
 
 # As the first release made it, text for text.

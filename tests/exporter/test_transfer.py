@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from meter_rig import Rig
 from typer.testing import CliRunner
 
-from joulemark.batch import Batch
 from joulemark.cli.main import app
+from joulemark.disk.batch import Batch
+from joulemark.disk.journal import _commit
+from joulemark.disk.ledger_file import FILE_NAME, LedgerFile, open_for_reading
+from joulemark.disk.prune import to_prune
+from joulemark.disk.transfer import export_lines, import_lines
 from joulemark.errors import LedgerError
 from joulemark.imports import book
 from joulemark.imports.paper import paper_runs
-from joulemark.journal import _commit
-from joulemark.ledger_file import FILE_NAME, LedgerFile, open_for_reading
-from joulemark.prune import to_prune
-from joulemark.transfer import export_lines, import_lines
 
 
 def exported(folder: Path) -> list[str]:

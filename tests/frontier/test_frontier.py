@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from prometheus_process import backfilled, sample
 from scrape_headers import ACCEPT, is_taken
 
-from joulemark import frontier, promql
+from joulemark import promql
+from joulemark.frontier import frontier
 
 # run -> origin, as_run and one_off joules, Q, tokens per second.
 RUNS: dict[str, tuple[str, float, float | None, float | None, float | None]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from joulemark.imports import ImportedRun, ImportedStage
-from joulemark.snapshot import Artifact, Score
+from joulemark.ledger.snapshot import Artifact, Score
 
 TEACHER = "SmolLM2-135M-Instruct"
 FACTS = {"student": "SmolLM2-4-layers", "teacher": TEACHER, "dataset": "arithmetic", "idle_watts": {"cpu9": 6.0}}

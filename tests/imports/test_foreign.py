@@ -9,10 +9,10 @@ from imports.foreign_files import emission, harness_stage, put, window, written
 from typer.testing import CliRunner
 
 from joulemark.cli.main import app
-from joulemark.history import list_runs, run_record
+from joulemark.disk.history import list_runs, run_record
+from joulemark.disk.ledger_file import open_for_reading
 from joulemark.imports import ImportFailed
 from joulemark.imports.stage_map import StageMap
-from joulemark.ledger_file import open_for_reading
 from joulemark.run_record import RunRecord
 
 

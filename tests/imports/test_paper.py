@@ -16,9 +16,9 @@ from joulemark.cli.main import app
 from joulemark.clock import ManualClock
 from joulemark.imports import ImportFailed, book
 from joulemark.imports.paper import CELLS, paper_runs
-from joulemark.meter import Meter
+from joulemark.ledger.state import StageRequest
+from joulemark.meter.meter import Meter
 from joulemark.sources.replay import ReplaySource
-from joulemark.state import StageRequest
 
 TOTALS = {
     "paper-sft-1b": 7.00, "paper-sft-7b": 19.50, "paper-sft-13b": 34.60, "paper-kd-1b": 16.90,

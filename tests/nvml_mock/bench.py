@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from joulemark.meter import Meter
-from joulemark.schedule import dithered
+from joulemark.ledger.state import StageRequest
+from joulemark.ledger.windows import Totals
+from joulemark.meter.meter import Meter
+from joulemark.meter.schedule import dithered
 from joulemark.sources.nvml import NvmlSource
-from joulemark.state import StageRequest
-from joulemark.windows import Totals
 
 from .machine import Machine
 from .script import Constant, Gpu, Shape

@@ -16,9 +16,9 @@ from joulemark.cli.main import app
 from joulemark.clock import ManualClock
 from joulemark.imports import book
 from joulemark.imports.paper import paper_runs
-from joulemark.meter import Meter
+from joulemark.ledger.state import StageRequest
+from joulemark.meter.meter import Meter
 from joulemark.sources.replay import ReplaySource, Trace
-from joulemark.state import StageRequest
 
 DEVICE = {"job": "joulemark", "instance": "a:9871", "device": "gpu0"}
 RUN = {"run": "kd-1"}

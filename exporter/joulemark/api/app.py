@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from ..meter import Meter
+from ..meter.meter import Meter
 from . import devices, factors, pages, problems, runs, stages
 
 DESCRIPTION = """

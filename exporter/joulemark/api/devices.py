@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from ..meter import Meter
-from ..snapshot import DeviceView
+from ..ledger.snapshot import DeviceView
+from ..meter.meter import Meter
 from .answers import DeviceRecord
 from .problems import READ, refusals
 from .threads import READS, in_threads

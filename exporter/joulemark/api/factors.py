@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from ..meter import Meter
+from ..meter.meter import Meter
 from .answers import FactorsRecord
 from .problems import READ, refusals
 from .threads import READS, in_threads

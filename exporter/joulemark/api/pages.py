@@ -12,9 +12,9 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 from starlette.background import BackgroundTask
 from starlette.datastructures import Headers
 
-from ..exposition import Sample
-from ..meter import Meter
-from ..page import Page
+from ..exposition.exposition import Sample
+from ..exposition.page import Page
+from ..meter.meter import Meter
 from ..probes import probes
 from .problems import Refused
 from .threads import SCRAPES, in_threads

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 
 from .. import names
-from ..meter import Meter
+from ..meter.meter import Meter
 from .answers import Pruned, RunRecord, RunSummary
 from .body import body_of, schema_of
 from .problems import READ, WRITE, refusals

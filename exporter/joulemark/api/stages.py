@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query
 
-from ..meter import Meter
-from ..state import StageRequest
+from ..ledger.state import StageRequest
+from ..meter.meter import Meter
 from .answers import Switched, WindowSummary
 from .body import body_of, schema_of
 from .problems import READ, WRITE, refusals

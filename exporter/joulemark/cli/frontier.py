@@ -51,7 +51,7 @@ def command(
 
 def _serve(settings: Settings, prometheus: str, timeout_seconds: float) -> None:
     # The web stack is loaded only by those who serve.
-    from ..frontier_page import create_app
+    from ..frontier.pages import create_app
     from ..web.listeners import listening, url_of
     from ..web.protection import Protection
     from ..web.server import serve_http

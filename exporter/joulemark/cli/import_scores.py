@@ -13,7 +13,7 @@ from ..errors import CallRefused
 from ..imports import ImportFailed
 from ..imports.alpaca_eval import alpaca_eval_score
 from ..imports.mt_bench import mt_bench_score
-from ..snapshot import Score
+from ..ledger.snapshot import Score
 from .stage import ask
 
 RunName = Annotated[str, typer.Option("--run", help="The run that the score belongs to; it must be there.")]

@@ -10,10 +10,10 @@ from typing import Annotated, TextIO
 
 import typer
 
+from ..disk.ledger_file import FILE_NAME, open_for_reading
+from ..disk.transfer import export_lines, import_lines
 from ..errors import LedgerError
-from ..ledger_file import FILE_NAME, open_for_reading
 from ..settings import default_state_dir
-from ..transfer import export_lines, import_lines
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import typer
 
+from ..disk.history import list_runs
+from ..disk.ledger_file import open_for_reading
+from ..disk.prune import prune_on_disk, to_prune
 from ..errors import CallRefused
-from ..history import list_runs
-from ..ledger_file import open_for_reading
-from ..prune import prune_on_disk, to_prune
-from ..windows import OPEN_STATES
+from ..ledger.windows import OPEN_STATES
 from .stage import ask
 
 MOST_RUNS = 100_000

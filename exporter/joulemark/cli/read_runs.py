@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ..accounting import joined
+from ..disk.history import list_devices, list_runs, run_record
+from ..disk.ledger_file import open_for_reading
 from ..factors import Factors
-from ..history import list_devices, list_runs, run_record
-from ..ledger_file import open_for_reading
 from ..prometheus_runs import Scraped, StageKey, stage_joules
 from ..report import DeviceFacts, PowerCurve, power_curves
 from ..run_record import RunRecord

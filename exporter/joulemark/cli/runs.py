@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..disk.history import run_record
+from ..disk.ledger_file import open_for_reading
 from ..errors import LedgerError
-from ..history import run_record
-from ..ledger_file import open_for_reading
 from .prune import ExporterRuns, LedgerRuns, prune
 from .stage import ask
 from .text import joules_text, seconds_text

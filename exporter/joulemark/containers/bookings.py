@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..errors import InvalidField, RequestError
-from ..exposition import Sample
-from ..meter import Meter
-from ..state import StageRequest
-from ..windows import REPLACED
+from ..exposition.exposition import Sample
+from ..ledger.state import StageRequest
+from ..ledger.windows import REPLACED
+from ..meter.meter import Meter
 from .container import PHASE_LABEL, RUN_LABEL, SHARE_LABEL, STAGE_LABEL, Container
 from .given_devices import given_devices
 

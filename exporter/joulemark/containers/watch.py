@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ..errors import EngineAway
-from ..exposition import Sample
+from ..exposition.exposition import Sample
 from .bookings import ContainerBookings
 from .engine import Engine
 

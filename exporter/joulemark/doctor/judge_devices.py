@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..agreement import ALERT_RATIO
+from ..attribution.agreement import ALERT_RATIO
 from ..sources import nvml
 from .facts import CallTimes, Comparison, DeviceFacts, LoadState, TickTimes
 from .findings import Finding, finding

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..agreement import ALERT_RATIO
+from ..attribution.agreement import ALERT_RATIO
 from .facts import AddressFacts, ExporterFacts, PrometheusFacts, StateDirFacts
 from .findings import Finding, finding
 

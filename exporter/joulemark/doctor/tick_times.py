@@ -6,9 +6,9 @@ import itertools
 import statistics
 import time
 
+from ..attribution.ticks import TickTracker
 from ..errors import ReadFailed
 from ..sources.base import Device, Reading, Source
-from ..ticks import TickTracker
 from .facts import TickTimes
 
 # The counter is asked so often: several times in the shortest refresh known, 10 ms.

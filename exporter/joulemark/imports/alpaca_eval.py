@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..snapshot import Score
+from ..ledger.snapshot import Score
 from .columns import Line, lines_of
 from .imported_run import ImportFailed
 from .one_model import the_model

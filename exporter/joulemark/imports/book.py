@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..attribution import DeviceAccount
+from ..attribution.attribution import DeviceAccount
+from ..disk.store import Store
 from ..errors import LedgerError
-from ..ledger import Ledger
+from ..ledger.ledger import Ledger
+from ..ledger.state import Run, State
+from ..ledger.windows import ENDED, SeriesKey, Totals, Window
 from ..sources.base import Device
-from ..state import Run, State
-from ..store import Store
-from ..windows import ENDED, SeriesKey, Totals, Window
 from .imported_run import ImportedRun, ImportedStage, ImportFailed
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..errors import JoulemarkError
+from ..ledger.snapshot import Artifact, Score
 from ..names import check_benchmark, check_phase, check_run, check_stage, check_token_kind
-from ..snapshot import Artifact, Score
 
 # The stage of what its source gives as a whole and does not split.
 END_TO_END = "end_to_end"

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from ..snapshot import Score
+from ..ledger.snapshot import Score
 from .imported_run import ImportFailed
 from .one_model import the_model
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..accounting import JOULES_PER_KWH
-from ..snapshot import Artifact, Score
+from ..ledger.snapshot import Artifact, Score
 from .imported_run import END_TO_END, ImportedRun, ImportedStage
 
 DEVICE = "published"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pynvml
 
-from ..exposition import Sample
+from ..exposition.exposition import Sample
 from .on_gpus import processes_by_uuid
 from .owner import owner_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..accounting import Artifact
-from ..agreement import ALERT_RATIO
+from ..attribution.agreement import ALERT_RATIO
 from .compare import explained
 from .numbers import amount, digits
 from .report import Report

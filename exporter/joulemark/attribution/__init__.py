@@ -1,0 +1,1 @@
+"""Readings of one device become joules of whoever holds it: counter ticks, power, boundaries, uncertainty."""

@@ -1,0 +1,1 @@
+"""Who used what: runs, windows, device accounts, and the picture of them that a scrape sees."""

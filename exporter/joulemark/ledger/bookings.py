@@ -1,0 +1,67 @@
+"""From what a reading settled to the totals of windows and series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..attribution.attribution import Booking, DeviceAccount, Settlement
+from ..names import UNATTRIBUTED
+from .changes import Changes
+from .restart import Gap
+from .state import State
+from .windows import SeriesKey, Totals
+
+UNCLAIMED = SeriesKey("", UNATTRIBUTED, "")
+# What is noticed in a reading and is a gap, as it could not be joined to the one before; the first says most.
+_BREAKS = ("counter_reset", "absurd_delta", "no_reading")
+
+
+class Bookings:
+    """Books energy: every joule of a device goes into one series, and into the window that held the device."""
+
+    def __init__(self, state: State, changes: Changes) -> None:
+        self._state = state
+        self._changes = changes
+
+    def series(self, key: SeriesKey) -> Totals:
+        """The totals of a series, from 0 when it is new."""
+        return self._state.series.setdefault(key, Totals())
+
+    def book_all(self, account: DeviceAccount, settlement: Settlement) -> None:
+        """Book what one reading settled, and count what was noticed."""
+        self._changes.devices.add(account.device.key)
+        for booking in settlement.bookings:
+            self._book(account, booking)
+        breaks = [event for event in _BREAKS if event in settlement.events]
+        if breaks:
+            self._note_break(account.device.key, breaks[0])
+
+    def book_gap(self, account: DeviceAccount, holders: tuple[str, ...], gap: Gap) -> None:
+        """Count a stretch that nothing tells of; all it may hold is uncertain for the windows that held the device."""
+        self._note_break(account.device.key, gap.reason)
+        account.gap_seconds += gap.seconds
+        limit = account.device.power_limit_watts or 0.0
+        for holder in holders:
+            if holder in self._state.windows:
+                self._book(account, Booking(holder, bound_joules=limit * gap.seconds / len(holders)))
+
+    def note_peak(self, holders: Iterable[str]) -> None:
+        """Compare the power of these windows, all their devices together, with the highest so far."""
+        for holder in holders:
+            window = self._state.windows[holder]
+            watts = sum(self._state.accounts[device].watts or 0.0 for device in window.devices)
+            for totals in (window.totals, self.series(window.key)):
+                totals.peak_watts = max(totals.peak_watts, watts)
+
+    def _book(self, account: DeviceAccount, booking: Booking) -> None:
+        window = self._state.windows.get(booking.holder) if booking.holder else None
+        key = window.key if window else UNCLAIMED
+        self.series(key).book(account.device.key, booking, sensor=account.sensor)
+        self._changes.of_series(key)
+        if window:
+            window.totals.book(account.device.key, booking, sensor=account.sensor)
+            self._changes.windows.add(window.id)
+
+    def _note_break(self, device: str, reason: str) -> None:
+        breaks = self._state.breaks.setdefault(device, {})
+        breaks[reason] = breaks.get(reason, 0) + 1

@@ -1,0 +1,1 @@
+"""Reads the devices, feeds the ledger, and keeps both going."""

@@ -1,0 +1,236 @@
+"""The devices and how they are read: sources, health, recovery; every reading goes into the ledger."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..attribution.agreement import Agreement
+from ..attribution.attribution import Settlement
+from ..clock import Clock
+from ..errors import ReadFailed
+from ..ledger.bookings import UNCLAIMED
+from ..ledger.ledger import Ledger
+from ..ledger.snapshot import DeviceHealth, DeviceView
+from ..ledger.windows import SeriesKey
+from ..sources.base import Device, Reading, Source, Vitals
+from .reader import Found, InlineReader, Look, Reader, ThreadedReader
+from .schedule import next_reading
+
+log = logging.getLogger(__name__)
+
+# How long a scrape or a listing waits for fresh readings; what comes later is booked all the same.
+PATIENCE_SECONDS = 0.02
+# How long the sampler does: its next look at another device must not wait for this one.
+SAMPLER_PATIENCE_SECONDS = 0.002
+# A call into a driver that takes longer than this has hung, and what it answers is of no known instant.
+HUNG_SECONDS = 1.0
+# Close looks that are due within so little time of each other are taken together.
+COALESCE_SECONDS = 0.0005
+
+
+class Fleet:
+    """Reads every device of every source into the ledger; `lock` guards the ledger.
+
+    With `threads` calls into drivers are made by threads of their own. Nothing here may wait for one while it
+    holds the lock.
+    """
+
+    def __init__(self, ledger: Ledger, lock: threading.RLock, clock: Clock, *, threads: bool) -> None:
+        self._ledger = ledger
+        self._lock = lock
+        self._clock = clock
+        self.threads = threads
+        sinks = self._accept, self._accept_vitals
+        self._reader: Reader = ThreadedReader(*sinks, clock) if threads else InlineReader(*sinks, clock)
+        self._sources: list[Source] = []
+        self._read_by: dict[str, Source] = {}
+        self.devices: list[Device] = []
+        # In the ledger's state, as what is counted goes on through restarts.
+        self._health = ledger.state.health
+        self._vitals: dict[str, Vitals | None] = {}
+        self._agreement: dict[str, Agreement] = {}
+
+    # -- readings ------------------------------------------------------------------------------------------
+
+    def sample(self, *, patience: float = PATIENCE_SECONDS, vitals: bool = False) -> None:
+        """Read every device once and book what it gained; waits for slow devices only so long."""
+        with self._lock:
+            looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in self.devices]
+        self._reader.read(looks, patience)
+        self._notice_hung()
+        with self._lock:
+            self._ledger.expire(self._clock.steady(), self._clock.wall())
+
+    def next_reading(self) -> float:
+        """When the next reading beside the regular ones is due: infinity when those will do."""
+        now = self._clock.steady()
+        return min((instant for _, instant in self._due(now)), default=math.inf)
+
+    def look_closely(self, now: float) -> None:
+        """Read the devices whose next reading is due: counters alone, gauges where power is what is booked."""
+        looks = [look for look, instant in self._due(now) if instant <= now + COALESCE_SECONDS]
+        self._reader.read(looks, SAMPLER_PATIENCE_SECONDS)
+
+    def _due(self, now: float) -> list[tuple[Look, float]]:
+        """The devices that want a reading beside the regular ones, and when they can have it."""
+        due = []
+        with self._lock:
+            for device in self.devices:
+                account = self._ledger.state.accounts[device.key]
+                instant = next_reading(account)
+                if instant is not None:
+                    look = Look(device, self._read_by[device.key], power=not account.counting)
+                    due.append((look, max(instant, self._reader.free_at(device.key, now))))
+        return due
+
+    def note_agreement(self, steady: float) -> None:
+        """Compare the two estimators of each device that has two; about once a second."""
+        for device in self.devices:
+            account, agreement = self._ledger.state.accounts[device.key], self._agreement[device.key]
+            if not (account.counting and account.sensor):
+                agreement.restart()
+            elif agreement.note(steady, account.total_joules, account.integral_joules, account.gap_seconds):
+                log.warning("device=%s event=estimators_%s", device.name, agreement)
+
+    # -- sources -------------------------------------------------------------------------------------------
+
+    def take(self, source: Source) -> None:
+        """Take up a source with all its devices."""
+        self._sources.append(source)
+        for device in source.devices:
+            self._attach(device, source)
+
+    def take_late(self, source: Source) -> None:
+        """Take up a source that came later; a model that stood in for it is not read any more."""
+        log.warning("source=%s is there now", source.devices[0].source)
+        models = [x for x in self._sources if all(device.modelled for device in x.devices)]
+        # First, so that who holds every device there is holds the new ones too.
+        self.take(source)
+        for other in models:
+            self._drop(other)
+
+    def recover(self) -> bool:
+        """Try to get failing devices back and take up what is new; true when there is. May wait for a driver."""
+        before = len(self.devices)
+        hung = frozenset(self._reader.hung(HUNG_SECONDS))
+        for source in tuple(self._sources):
+            failing = frozenset(device.key for device in source.devices if not self._health[device.key].up)
+            # A driver that hangs in one call may hang in the next: such a device comes back by itself.
+            source.recover(failing - hung)
+            with self._lock:
+                for device in source.devices:
+                    if device.key not in self._read_by:
+                        self._attach(device, source)
+                    elif device not in self.devices:
+                        self._describe_anew(device)
+        return len(self.devices) > before
+
+    def close(self) -> None:
+        """Release the sources, but for those in a call that hangs."""
+        hung = self._reader.hung(HUNG_SECONDS)
+        self._reader.close()
+        for source in self._sources:
+            if not any(device.key in hung for device in source.devices):
+                source.close()
+
+    # -- what is seen --------------------------------------------------------------------------------------
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._read_by
+
+    def views(self) -> Iterable[DeviceView]:
+        """Every device as it is now."""
+        return [self._view(device) for device in self.devices]
+
+    # -- inside --------------------------------------------------------------------------------------------
+
+    def _attach(self, device: Device, source: Source) -> None:
+        self._read_by[device.key] = source
+        self.devices.append(device)
+        known = self._health.get(device.key, DeviceHealth())
+        self._health[device.key] = DeviceHealth(reads=known.reads, errors=known.errors)
+        self._agreement[device.key] = Agreement()
+        self._ledger.attach(device, self._clock.steady(), self._clock.wall())
+
+    def _describe_anew(self, device: Device) -> None:
+        """A device came back another way than it was, for example under another driver."""
+        index = next(i for i, known in enumerate(self.devices) if known.key == device.key)
+        self.devices[index] = device
+        self._ledger.state.accounts[device.key].describe_anew(device)
+
+    def _drop(self, source: Source) -> None:
+        self._sources.remove(source)
+        for device in source.devices:
+            self.devices.remove(device)
+            del self._read_by[device.key]
+            self._ledger.detach(device)
+
+    def _accept(self, found: Found) -> None:
+        """Book a reading, or that it failed."""
+        device, outcome = found.device, found.outcome
+        if isinstance(outcome, Reading) and found.seconds > HUNG_SECONDS:
+            outcome = ReadFailed("call_hung", f"a call took {found.seconds:.1f} s")
+        with self._lock:
+            health = self._health[device.key]
+            if device.key not in self._read_by:
+                return
+            if isinstance(outcome, ReadFailed):
+                self._fail(device, health, outcome)
+                return
+            settlement = self._ledger.apply(device, outcome, self._clock.wall())
+            errors = health.errors
+            if outcome.failed:
+                # What one of the two estimators missed says nothing of the other.
+                self._agreement[device.key].restart()
+                errors = {**errors, outcome.failed: errors.get(outcome.failed, 0) + 1}
+            self._health[device.key] = DeviceHealth(True, health.reads + 1, errors, found.seconds, self._clock.wall())
+        if not health.up and health.errors:
+            log.warning("device=%s reading again", device.name)
+        self._log(device, settlement)
+
+    def _accept_vitals(self, device: Device, vitals: Vitals | None) -> None:
+        with self._lock:
+            self._vitals[device.key] = vitals
+
+    def _fail(self, device: Device, health: DeviceHealth, error: ReadFailed) -> None:
+        if health.up or not health.errors:
+            log.warning("device=%s reading failed reason=%s detail=%s", device.name, error.reason, error)
+        errors = {**health.errors, error.reason: health.errors.get(error.reason, 0) + 1}
+        self._health[device.key] = replace(health, up=False, errors=errors)
+        self._log(device, self._ledger.fail(device, self._clock.steady(), self._clock.wall()))
+
+    def _notice_hung(self) -> None:
+        """A call that does not return is a failed reading for as long as it does not."""
+        for key, seconds in self._reader.hung(HUNG_SECONDS).items():
+            with self._lock:
+                if key in self._read_by:
+                    health = self._health[key]
+                    device = self._ledger.state.accounts[key].device
+                    self._fail(device, health, ReadFailed("call_hung", f"a call has not returned for {seconds:.1f} s"))
+
+    def _log(self, device: Device, settlement: Settlement) -> None:
+        for event in settlement.events:
+            log.warning("device=%s event=%s gap_seconds=%.3f", device.name, event, settlement.gap_seconds)
+
+    def _view(self, device: Device) -> DeviceView:
+        account = self._ledger.state.accounts[device.key]
+        windows = self._ledger.state.windows
+        holders: tuple[SeriesKey, ...] = tuple(windows[x].key for x in account.holders) or (UNCLAIMED,)
+        health = self._health[device.key]
+        return DeviceView(
+            device=device,
+            source=account.source,
+            tick_seconds=account.ticks.known_seconds if account.counting else None,
+            disagreement_ratio=self._agreement[device.key].disagreement_ratio if account.counting else None,
+            joules=account.total_joules,
+            gap_seconds=account.gap_seconds,
+            watts=account.watts if health.up else None,
+            holders=holders,
+            health=health,
+            vitals=self._vitals.get(device.key) if health.up else None,
+            breaks=dict(self._ledger.state.breaks.get(device.key, {})),
+        )

@@ -1,0 +1,218 @@
+"""Reads devices without letting a slow or hung one hold up the others.
+
+Calls into a driver may take 50 ms, or never return. So they are made by worker threads that take devices from one
+queue: quick devices one after another by one worker, slow ones side by side. Whoever asked waits only so long, and
+not at all for a device that is known to be slower; one whose call has not returned is left alone until it does.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from ..clock import Clock
+from ..errors import ReadFailed
+from ..sources.base import Device, Reading, Source, Vitals
+
+log = logging.getLogger(__name__)
+
+# One worker reads on for so long before another joins it.
+_WORKER_SECONDS = 0.003
+_MOST_WORKERS = 64
+# How soon to ask again after a device that takes longer than it used to.
+_LATE_SECONDS = 0.005
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is wanted of a device: its counter, and its power gauge or its vitals where they are asked for."""
+
+    device: Device
+    source: Source
+    power: bool = True
+    vitals: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a look, and how long the reading took in seconds."""
+
+    device: Device
+    outcome: Reading | ReadFailed
+    seconds: float
+
+
+# Takes what was found; and a device's vitals, which come after its reading so that they cannot hold that up.
+Sink = Callable[[Found], None]
+VitalsSink = Callable[[Device, Vitals | None], None]
+
+
+class InlineReader:
+    """Reads in the caller's own thread: for clocks that move only when told."""
+
+    def __init__(self, sink: Sink, vitals_sink: VitalsSink, clock: Clock) -> None:
+        self._sink = sink
+        self._vitals_sink = vitals_sink
+        self._clock = clock
+
+    def read(self, looks: Iterable[Look], patience: float = 0.0) -> None:
+        """Read all of them, one after another."""
+        del patience
+        for look in looks:
+            found = _make(look, self._clock)
+            self._sink(found)
+            if look.vitals and isinstance(found.outcome, Reading):
+                self._vitals_sink(look.device, look.source.vitals(look.device))
+
+    def free_at(self, key: str, now: float) -> float:
+        """Now: nothing is under way."""
+        del key
+        return now
+
+    def hung(self, seconds: float) -> Mapping[str, float]:
+        """Nothing hangs that was waited for."""
+        del seconds
+        return {}
+
+    def close(self) -> None:
+        return None
+
+
+class ThreadedReader:
+    """Reads by worker threads; the sinks are called in theirs."""
+
+    def __init__(self, sink: Sink, vitals_sink: VitalsSink, clock: Clock) -> None:
+        self._sink = sink
+        self._vitals_sink = vitals_sink
+        self._clock = clock
+        lock = threading.Lock()
+        self._work_comes = threading.Condition(lock)
+        self._work_done = threading.Condition(lock)
+        self._queue: deque[Look] = deque()
+        # Since when a call is under way, and what is wanted once more when it has returned.
+        self._busy: dict[str, float] = {}
+        self._again: dict[str, Look] = {}
+        self._expected: dict[str, float] = {}
+        self._workers = self._idle = 0
+        self._closed = False
+
+    def read(self, looks: Iterable[Look], patience: float) -> None:
+        """Have devices read and wait `patience` seconds at most, for those that are expected to answer by then."""
+        wanted = list(looks)
+        deadline = self._clock.steady() + patience
+        with self._work_done:
+            for look in wanted:
+                self._enqueue(look)
+            seconds = sum(self._expected.get(look.device.key, 0.0) for look in self._queue)
+            self._staff(min(len(self._queue), max(1, math.ceil(seconds / _WORKER_SECONDS))))
+            keys = {look.device.key for look in wanted if self._answers_by(look.device.key, deadline)}
+            while any(key in self._busy for key in keys) or any(look.device.key in keys for look in self._queue):
+                left = deadline - self._clock.steady()
+                if left <= 0:
+                    # Whoever holds the queue up is stuck in a call: somebody else must go on with the rest.
+                    self._staff(len(self._queue))
+                    return
+                self._work_done.wait(left)
+
+    def free_at(self, key: str, now: float) -> float:
+        """When a device can be read again: now, or when the call under way is expected back."""
+        with self._work_done:
+            queued = any(look.device.key == key for look in self._queue)
+            if key not in self._busy and not queued:
+                return now
+            return max(now + _LATE_SECONDS, self._busy.get(key, now) + self._expected.get(key, 0.0))
+
+    def hung(self, seconds: float) -> Mapping[str, float]:
+        """The devices whose call has not returned for so long, with the time since it was made."""
+        now = self._clock.steady()
+        with self._work_done:
+            return {key: now - since for key, since in self._busy.items() if now - since > seconds}
+
+    def close(self) -> None:
+        """Let the workers go; one that is stuck in a call goes when that returns."""
+        with self._work_comes:
+            self._closed = True
+            self._queue.clear()
+            self._work_comes.notify_all()
+            self._work_done.notify_all()
+
+    def _enqueue(self, look: Look) -> None:
+        """Queue a look, or have a look at the same device that is queued do for both."""
+        key = look.device.key
+        for index, other in enumerate(self._queue):
+            if other.device.key == key:
+                self._queue[index] = replace(
+                    look, power=look.power or other.power, vitals=look.vitals or other.vitals
+                )  # fmt: skip
+                return
+        if key not in self._busy:
+            self._queue.append(look)
+        elif look.vitals:
+            # What is under way will do for the reading, but knows nothing of the vitals.
+            self._again[key] = look
+
+    def _answers_by(self, key: str, deadline: float) -> bool:
+        now = self._clock.steady()
+        since, expected = self._busy.get(key, now), self._expected.get(key, 0.0)
+        late = key in self._busy and now - since > max(2 * expected, deadline - now)
+        return since + expected <= deadline and not late
+
+    def _staff(self, wanted: int) -> None:
+        """Wake so many workers, or hire them."""
+        for _ in range(min(wanted - self._idle, _MOST_WORKERS - self._workers)):
+            self._workers += 1
+            threading.Thread(target=self._work, name=f"joulemark-reader-{self._workers}", daemon=True).start()
+        self._work_comes.notify(wanted)
+
+    def _work(self) -> None:
+        while True:
+            with self._work_comes:
+                self._idle += 1
+                while not self._queue and not self._closed:
+                    self._work_comes.wait()
+                self._idle -= 1
+                if self._closed:
+                    return
+                look = self._queue.popleft()
+                self._busy[look.device.key] = self._clock.steady()
+            try:
+                self._carry_out(look)
+            except Exception:
+                log.exception("device=%s reading could not be booked; going on", look.device.name)
+            finally:
+                self._finish(look.device.key)
+
+    def _carry_out(self, look: Look) -> None:
+        found = _make(look, self._clock)
+        key = look.device.key
+        known = self._expected.get(key, found.seconds)
+        self._expected[key] = known + 0.2 * (found.seconds - known)
+        self._sink(found)
+        if look.vitals and isinstance(found.outcome, Reading):
+            self._vitals_sink(look.device, look.source.vitals(look.device))
+
+    def _finish(self, key: str) -> None:
+        with self._work_done:
+            del self._busy[key]
+            again = self._again.pop(key, None)
+            if again and not self._closed:
+                self._queue.append(again)
+                self._staff(1)
+            self._work_done.notify_all()
+
+
+Reader = InlineReader | ThreadedReader
+
+
+def _make(look: Look, clock: Clock) -> Found:
+    began = clock.steady()
+    outcome: Reading | ReadFailed
+    try:
+        outcome = look.source.read(look.device, power=look.power)
+    except ReadFailed as error:
+        outcome = error
+    return Found(look.device, outcome, clock.steady() - began)

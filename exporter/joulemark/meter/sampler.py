@@ -1,0 +1,89 @@
+"""The threads that keep the meter going: one samples and commits, one gets lost devices back."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from ..clock import Clock
+from ..sources.base import Source
+from .fleet import SAMPLER_PATIENCE_SECONDS
+from .meter import Meter
+from .schedule import dithered
+
+log = logging.getLogger(__name__)
+
+COMMIT_SECONDS = 1.0
+RECOVERY_SECONDS = 1.0
+LATE_SOURCE_SECONDS = 10.0
+
+
+class Sampler(threading.Thread):
+    """Samples at an interval, faster where the meter wants it, and commits once a second, until stopped."""
+
+    def __init__(self, meter: Meter, clock: Clock, interval: float) -> None:
+        super().__init__(name="joulemark-sampler", daemon=True)
+        self._meter = meter
+        self._clock = clock
+        self._interval = interval
+        self._stopped = False
+
+    def run(self) -> None:
+        regular = committed = self._clock.steady()
+        rounds = 0
+        while not self._stopped:
+            try:
+                wanted = self._meter.fleet.next_reading()
+                woken = self._meter.wait_for_transition(min(regular, wanted) - self._clock.steady())
+                now = self._clock.steady()
+                if woken or now >= regular:
+                    self._meter.sample(SAMPLER_PATIENCE_SECONDS)
+                    if now >= regular:
+                        rounds += 1
+                        regular = max(regular + dithered(self._interval, rounds), now)
+                elif now >= wanted:
+                    self._meter.fleet.look_closely(now)
+                if now - committed >= COMMIT_SECONDS:
+                    self._meter.commit()
+                    committed = now
+            except Exception:
+                # A failed round must not end the metering: the next one books what this one missed.
+                log.exception("sampling round failed; going on")
+                time.sleep(self._interval)
+
+    def stop(self) -> None:
+        """Stop and wait for the round in progress."""
+        self._stopped = True
+        self._meter.wake()
+        self.join()
+
+
+class Recovery(threading.Thread):
+    """Gets failing devices back, and takes up sources that come later, for example with their driver.
+
+    `late_sources` builds those that were missing and are there now.
+    """
+
+    def __init__(self, meter: Meter, late_sources: Callable[[], list[Source]]) -> None:
+        super().__init__(name="joulemark-recovery", daemon=True)
+        self._meter = meter
+        self._late_sources = late_sources
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        looked = time.monotonic()
+        while not self._stopped.wait(RECOVERY_SECONDS):
+            try:
+                self._meter.recover()
+                if time.monotonic() - looked >= LATE_SOURCE_SECONDS:
+                    looked = time.monotonic()
+                    for source in self._late_sources():
+                        self._meter.add_source(source)
+            except Exception:
+                log.exception("recovery round failed; going on")
+
+    def stop(self) -> None:
+        """Stop; a round in progress is not waited for, as a driver may be stuck in it."""
+        self._stopped.set()
