@@ -117,6 +117,28 @@ def test_a_wide_spread_stays_inside_the_picture() -> None:
     assert right < made.axes[0].get_xlim()[1]
 
 
+def test_the_teacher_of_another_run_is_drawn_in_full_and_open() -> None:
+    made = figure(stage_breakdown, report_of(demo()))
+    found = widths(made)
+    assert found[1, STAGE_COLOURS["teacher"]] == pytest.approx(300.0)
+    assert (2, STAGE_COLOURS["teacher"]) not in found
+    assert found[2, "#FFFFFF"] == pytest.approx(300.0)
+    assert "teacher, by another run" in texts(made)
+    assert any(text.startswith("900") for text in texts(made))
+
+
+def test_repeats_that_share_a_teacher_do_not_seem_to_spread() -> None:
+    cache = {"artifact": "sha256:0123456789abcdef", "kind": "logit_cache"}
+    runs = [
+        record("kd-0", [stage("teacher", 300.0), stage("student", 590.0)], pipeline="kd", student="s", seed=0),
+        record("kd-1", [stage("student", 610.0)], pipeline="kd", student="s", seed=1),
+    ]
+    runs[0]["artifacts"] = [{**cache, "role": "produced"}, {**cache, "role": "consumed"}]
+    runs[1]["artifacts"] = [{**cache, "role": "consumed"}]
+    said = texts(figure(stage_breakdown, report_of({run["run"]: run for run in runs})))
+    assert "900 ± 14 J (2 runs)" in said
+
+
 def test_stages_differ_in_hatch_as_well_as_colour() -> None:
     assert len(set(STAGE_HATCHES.values())) == len(STAGE_HATCHES) == len(set(STAGE_COLOURS.values()))
     made = figure(stage_breakdown, paper_cells())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -99,14 +99,19 @@ def stage_style(stage: str) -> tuple[str, str]:
     return STAGE_COLOURS.get(stage, OTHER_COLOUR), STAGE_HATCHES.get(stage, OTHER_HATCH)
 
 
-def stage_legend(figure: Figure, axes: Any, stages: Sequence[str], columns: int) -> None:
-    """The stages in the order of the pipeline, others after them as one."""
+def stage_legend(
+    figure: Figure, axes: Any, stages: Sequence[str], columns: int, beside: Mapping[str, tuple[str, str, str]]
+) -> None:
+    """The stages in the order of the pipeline, others after them as one; then what else is drawn: face, edge, hatch."""
     known = [stage for stage in CANONICAL_STAGES if stage in stages]
     others = sorted(set(stages) - set(CANONICAL_STAGES))
     labelled = [(stage, stage) for stage in known] + ([(others[0], short(", ".join(others)))] if others else [])
     handles = [
         axes.bar(0, 0, color=stage_style(stage)[0], hatch=stage_style(stage)[1], edgecolor="white", label=label)
         for stage, label in labelled
+    ] + [
+        axes.bar(0, 0, color=face, hatch=hatch, edgecolor=edge, label=label)
+        for label, (face, edge, hatch) in beside.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 

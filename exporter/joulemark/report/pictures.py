@@ -20,7 +20,8 @@ DRAWINGS: dict[str, Drawing] = {
     "footprint": footprint,
 }
 CAPTIONS = {
-    "stage_breakdown": "Energy by stage, as run. The stage's share is written in; ± and the whisker are the deviation "
+    "stage_breakdown": "Energy by stage. A run that used what another run's teacher made is shown with that teacher "
+    "in full (open hatch), as it would have cost alone. The share is written in; ± and the whisker are the deviation "
     "between repeats, of a single run the bound from ticks and gaps.",
     "energy_quality": "Energy against quality Q. Circles are on the frontier; a cross is beaten by another "
     "in energy without being better in quality, or in quality without using less. Bars are as in the breakdown.",
