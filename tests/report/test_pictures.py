@@ -123,7 +123,7 @@ def test_the_teacher_of_another_run_is_drawn_in_full_and_open() -> None:
     assert found[1, STAGE_COLOURS["teacher"]] == pytest.approx(300.0)
     assert (2, STAGE_COLOURS["teacher"]) not in found
     assert found[2, "#FFFFFF"] == pytest.approx(300.0)
-    assert "teacher, by another run" in texts(made)
+    assert "another run's teacher" in texts(made)
     assert any(text.startswith("900") for text in texts(made))
 
 

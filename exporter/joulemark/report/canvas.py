@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from ..names import CANONICAL_STAGES
 from .notes import MARKS
@@ -100,20 +101,21 @@ def stage_style(stage: str) -> tuple[str, str]:
 
 
 def stage_legend(
-    figure: Figure, axes: Any, stages: Sequence[str], columns: int, beside: Mapping[str, tuple[str, str, str]]
+    figure: Figure, stages: Sequence[str], columns: int, beside: Mapping[str, tuple[str, str, str]]
 ) -> None:
     """The stages in the order of the pipeline, others after them as one; then what else is drawn: face, edge, hatch."""
     known = [stage for stage in CANONICAL_STAGES if stage in stages]
     others = sorted(set(stages) - set(CANONICAL_STAGES))
     labelled = [(stage, stage) for stage in known] + ([(others[0], short(", ".join(others)))] if others else [])
     handles = [
-        axes.bar(0, 0, color=stage_style(stage)[0], hatch=stage_style(stage)[1], edgecolor="white", label=label)
+        Patch(facecolor=stage_style(stage)[0], edgecolor="white", hatch=stage_style(stage)[1], label=label)
         for stage, label in labelled
     ] + [
-        axes.bar(0, 0, color=face, hatch=hatch, edgecolor=edge, label=label)
-        for label, (face, edge, hatch) in beside.items()
+        Patch(facecolor=face, edgecolor=edge, hatch=hatch, label=label) for label, (face, edge, hatch) in beside.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9, columnspacing=1.6
+    )
 
 
 def title(figure: Figure, text: str, report: Report, size: Size, student: str = "") -> None:

@@ -27,7 +27,7 @@ def power_over_time(report: Report, size: Size) -> Figure | None:
     for axes, curve in zip(panels, curves, strict=True):
         _panel(axes, curve, size)
     stages = list(dict.fromkeys(stage for curve in curves for stage in curve.watts))
-    stage_legend(figure, panels[0], stages, 3 if size.narrow else 6, {})
+    stage_legend(figure, stages, 3 if size.narrow else 6, {})
     title(figure, "Power over time", report, size)
     return figure
 

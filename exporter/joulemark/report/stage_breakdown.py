@@ -1,6 +1,6 @@
 """Stacked bars: joules of each cell by stage, with each stage's share written in where there is room.
 
-A run that used what another run's teacher made is drawn with that teacher in full: as it would have cost alone, one-off.
+A run that used what another run's teacher made is drawn with that teacher in full, as it would have cost alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .report import Report
 _SMALLEST_LABELLED_SHARE = 0.05
 _SMALLEST_LABELLED_WIDTH = {False: 0.055, True: 0.13}
 # Drawn open, so that it is not taken for what the run itself burnt.
-_BORROWED = "teacher, by another run"
+_BORROWED = "another run's teacher"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def stage_breakdown(report: Report, size: Size) -> Figure | None:
     axes.set_xlabel(f"energy ({unit})")
     stages = list(dict.fromkeys(stage for cell in cells for stage in cell.stages()))
     borrowed = {_BORROWED: _borrowed_style()} if any(map(_borrowed, cells)) else {}
-    stage_legend(figure, axes, stages, 3 if size.narrow else 6, borrowed)
+    columns = (2 if borrowed else 3) if size.narrow else 6
+    stage_legend(figure, stages, columns, borrowed)
     title(figure, "Energy by stage", report, size, shared_student(cells))
     return figure
 
