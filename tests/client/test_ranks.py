@@ -18,7 +18,10 @@ from joulemark.client.local_ranks import Message, socket_path
 RANK = """
 import os, sys, time, joulemark
 rank = int(os.environ["LOCAL_RANK"])
+if os.environ.get("PATIENT"):
+    joulemark.client.timing.UNHEARD_SECONDS = joulemark.client.timing.EXIT_SECONDS = 100.0
 time.sleep(float(sys.argv[1]) * (rank == 0))        # the ears may open late
+time.sleep(float(sys.argv[3]) * (rank != 0))        # the others may begin when rank 0 is through
 with joulemark.run("kd-1", teacher="T") as run:
     for _ in range(2):
         with run.stage("student", phase="kd") as stage:
@@ -33,11 +36,14 @@ with joulemark.run("kd-1", teacher="T") as run:
 """
 
 
-def ranks(count: int, url: str, late_ear: float = 0.0, late_leave: float = 0.0) -> list[tuple[str, str]]:
+def ranks(
+    count: int, url: str, late_ear: float = 0.0, late_leave: float = 0.0, late_begin: float = 0.0, **environment: str
+) -> list[tuple[str, str]]:
+    job = {**environment, "JOULEMARK_URL": url, "MASTER_PORT": url.rpartition(":")[2]}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", RANK, str(late_ear), str(late_leave)],
-            env={**os.environ, "JOULEMARK_URL": url, "LOCAL_RANK": str(rank), "MASTER_PORT": url.rpartition(":")[2]},
+            [sys.executable, "-c", RANK, str(late_ear), str(late_leave), str(late_begin)],
+            env={**os.environ, **job, "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for rank in range(count)
@@ -59,6 +65,16 @@ def test_rank_0_speaks_and_counts_for_all(late_ear: float, late_leave: float, fa
         ("eval", {"evaluated": 400}),
     ]
     assert [body["score"] for body in fake.made("POST", "/runs/kd-1/scores")] == [0.0]
+
+
+def test_ranks_that_begin_when_rank_0_is_through_count(fake: FakeExporter) -> None:
+    said = ranks(2, fake.url, late_begin=1.5, LOCAL_WORLD_SIZE="2", PATIENT="yes")
+    assert [err for _, err in said] == ["", ""]
+    assert [window["tokens"] for window in fake.windows.values()] == [
+        {"trained": 50 * (10 + 11)},
+        {"trained": 50 * (10 + 11)},
+        {"evaluated": 200},
+    ]
 
 
 def test_a_rank_whose_rank_0_never_comes_says_what_was_not_counted(

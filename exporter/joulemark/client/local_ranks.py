@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 VARIABLE = "LOCAL_RANK"
+_RANKS_HERE = "LOCAL_WORLD_SIZE"
 # What tells two jobs of one user on one machine apart, where it is set.
 _JOB = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "SLURM_JOB_ID", "SLURM_STEP_ID")
 
@@ -53,6 +54,12 @@ def local_rank(environment: Mapping[str, str] = os.environ) -> int | None:
     """LOCAL_RANK, as torchrun, accelerate and deepspeed set it; None when this process is no rank."""
     text = environment.get(VARIABLE, "")
     return int(text) if text.isdecimal() else None
+
+
+def others_here(environment: Mapping[str, str] = os.environ) -> int:
+    """How many local ranks there are beside this one, by LOCAL_WORLD_SIZE; 0 where nobody says."""
+    text = environment.get(_RANKS_HERE, "")
+    return max(0, int(text) - 1) if text.isdecimal() else 0
 
 
 def socket_path(run: str, opened: int, environment: Mapping[str, str] = os.environ) -> str:

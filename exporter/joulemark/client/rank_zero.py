@@ -16,9 +16,11 @@ _Key = tuple[str, str, int]
 class RankZero:
     """Listens until it is closed; a rank that leaves has said all that it had counted."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, expected: int = 0) -> None:
         self._counts: dict[_Key, dict[str, dict[str, int]]] = {}
         self._there: set[str] = set()
+        self._heard: set[int] = set()
+        self._expected = expected
         self._lock = threading.Lock()
         self._closed = False
         self._path = path
@@ -42,6 +44,11 @@ class RankZero:
         self._take_all()
         with self._lock:
             return bool(self._there)
+
+    def all_have_spoken(self) -> bool:
+        """Whether as many ranks have spoken as there are: others are slow to start, or never open the run."""
+        with self._lock:
+            return len(self._heard) >= self._expected
 
     def close(self) -> None:
         """Stop listening; what comes now is refused, so that its sender knows."""
@@ -77,6 +84,7 @@ class RankZero:
                     self._take(Message.decoded(raw))
 
     def _take(self, message: Message) -> None:
+        self._heard.add(message.rank)
         key = (message.stage, message.phase, message.occurrence)
         if message.stage:
             self._counts.setdefault(key, {})[message.who] = dict(message.tokens or {})

@@ -15,7 +15,7 @@ from ..names import check_benchmark, check_run
 from ..visible_devices import Devices
 from . import open_stages, timing
 from .local_ranks import local_rank as own_local_rank
-from .local_ranks import socket_path
+from .local_ranks import others_here, socket_path
 from .notice import warn
 from .other_rank import OtherRank
 from .rank_zero import RankZero
@@ -180,7 +180,7 @@ def _voice(name: str, url: str | None, strict: bool, rank: int | None) -> Voice:
             voice: Speaker | OtherRank = OtherRank(name, rank, path, strict=strict)
         else:
             around = name in os.environ.get(AROUND_VARIABLE, "").split()
-            ranks = RankZero(path) if path else None
+            ranks = RankZero(path, others_here()) if path else None
             voice = Speaker(name, Transport(url), strict=strict, inside=around, ranks=ranks)
         voice.start()
     except (OSError, RuntimeError) as error:

@@ -51,6 +51,7 @@ class Speaker(threading.Thread):
         self._wake = threading.Condition()
         self._jobs: deque[_Job] = deque()
         self._linger_until: float | None = None
+        self._unheard_until = 0.0
         self._hopeless = False
         self._doing: _Job | None = None
         self._reported = False
@@ -108,6 +109,7 @@ class Speaker(threading.Thread):
             self.end(entered)
         with self._wake:
             self._linger_until = time.monotonic() + timing.LINGER_SECONDS
+            self._unheard_until = time.monotonic() + timing.UNHEARD_SECONDS
             self._wake.notify()
         self.join(timing.REQUEST_SECONDS if self.strict else timing.WAIT_SECONDS)
 
@@ -210,8 +212,11 @@ class Speaker(threading.Thread):
         self._hopeless = self._hopeless and self._line.outage is not None
 
     def _others_may_count(self) -> bool:
-        """Wait a moment for ranks that have not left yet."""
-        if not self._ranks or not self._ranks.others_are_there() or time.monotonic() > (self._linger_until or 0.0):
+        """Wait a moment for ranks that have not left yet, and for those that have yet to speak."""
+        now = time.monotonic()
+        if not self._ranks or now > (self._linger_until or 0.0):
+            return False
+        if not self._ranks.others_are_there() and (self._ranks.all_have_spoken() or now > self._unheard_until):
             return False
         time.sleep(timing.RETRY_SECONDS / 20)
         return True

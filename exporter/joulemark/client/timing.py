@@ -15,3 +15,5 @@ REQUEST_SECONDS = 5.0
 EXIT_SECONDS = 2.0
 # Counts of other local ranks may come so long after the first rank has closed its run.
 LINGER_SECONDS = 30.0
+# And so long where not all of them have spoken: they are slow to start, or have nothing to say.
+UNHEARD_SECONDS = 1.0
