@@ -42,6 +42,8 @@ class Exporter:
         self.options = options
         self.env = {**os.environ, **(env or {})}
         self.http = self.new_client()
+        # A file, so that it can be read meanwhile, and an exporter that says much is not held up by a full pipe.
+        self._log = state_dir.parent / f"serve-{self.port}.log"
 
     def new_client(self) -> httpx.Client:
         """Another client, with connections of its own."""
@@ -57,12 +59,12 @@ class Exporter:
             sys.executable, "-c", "from joulemark.cli import main; main()", "serve",
             "--web.listen-address", f"127.0.0.1:{self.port}", "--state-dir", str(self.state_dir), *self.options,
         ]  # fmt: skip
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.env)
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self.env)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                assert self.process.stdout
-                raise AssertionError(f"exporter ended: {self.process.stdout.read().decode()}")
+                raise AssertionError(f"exporter ended: {self.log()}")
             try:
                 if self.http.get("/-/ready").status_code == 200:
                     return self
@@ -79,18 +81,20 @@ class Exporter:
         return self.finish()
 
     def finish(self) -> int:
-        code = self.process.wait(timeout=20)
-        if self.process.stdout:
-            self.process.stdout.close()
-        return code
+        return self.process.wait(timeout=20)
+
+    def log(self) -> str:
+        """All that it has written so far, since it was first started."""
+        return self._log.read_text()
+
+    def wait_for_log(self, text: str, times: int = 1) -> None:
+        """Wait until it has written this so many times."""
+        wait_for(lambda: self.log().count(text) >= times, 60)
 
     def stop_and_read_log(self) -> str:
         """End it and return all that it wrote."""
-        self.process.terminate()
-        assert self.process.stdout
-        log = self.process.stdout.read().decode()
-        self.finish()
-        return log
+        self.terminate()
+        return self.log()
 
     def metrics(self) -> dict[str, float]:
         """Every sample of /metrics by its text `name{labels}`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -158,10 +157,8 @@ def test_sigkill_in_a_stage_loses_no_total_and_the_window_goes_on(exporter: Expo
 def test_sigterm_ends_cleanly_with_the_ledger_committed(exporter: Exporter) -> None:
     exporter.put_stage("kd", "student")
     before = exporter.metrics()
-    exporter.process.send_signal(signal.SIGTERM)
-    assert exporter.process.stdout
-    assert "stopped, ledger committed" in exporter.process.stdout.read().decode()
-    assert exporter.finish() == 0
+    assert exporter.terminate() == 0
+    assert "stopped, ledger committed" in exporter.log()
     exporter.start()
     name = 'joulemark_device_energy_joules_total{device="gpu0"}'
     assert exporter.metrics()[name] >= before[name]

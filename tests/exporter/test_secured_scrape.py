@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import bcrypt
@@ -39,17 +40,19 @@ def test_prometheus_gets_in_with_its_certificate_and_password_and_not_without(
     tls = {"ca_file": str(tmp_path / "ca.pem")}
     papers = {"cert_file": str(tmp_path / "prometheus.crt"), "key_file": str(tmp_path / "prometheus.key")}
     login = {"username": "prometheus", "password": PASSWORD}
-    for known, scrape in (
-        (1, {"tls_config": {**tls, **papers}, "basic_auth": login}),
-        (0, {"tls_config": tls, "basic_auth": login}),
-        (0, {"tls_config": {**tls, **papers}, "basic_auth": {**login, "password": "wrong"}}),
-    ):
-        folder = tmp_path / f"prometheus-{known}-{len(str(scrape))}"
-        target = f"127.0.0.1:{exporter.port}"
-        live = LivePrometheus(folder, [("joulemark", target)], rules=(), scrape={"scheme": "https", **scrape})
-        try:
-            live.wait_for('up{job="joulemark"}', known)
-            if known:
-                live.wait_for('joulemark_stage_active{run="kd",stage="teacher"}', 1)
-        finally:
-            live.stop()
+    target = f"127.0.0.1:{exporter.port}"
+    with ExitStack() as running:
+
+        def scraped(name: str, **scrape: object) -> LivePrometheus:
+            scrape = {"scheme": "https", **scrape}
+            live = LivePrometheus(tmp_path / name, [("joulemark", target)], rules=(), scrape=scrape)
+            running.callback(live.stop)
+            return live
+
+        known = scraped("known", tls_config={**tls, **papers}, basic_auth=login)
+        nameless = scraped("nameless", tls_config=tls, basic_auth=login)
+        guessing = scraped("guessing", tls_config={**tls, **papers}, basic_auth={**login, "password": "wrong"})
+        known.wait_for('up{job="joulemark"}', 1)
+        known.wait_for('joulemark_stage_active{run="kd",stage="teacher"}', 1)
+        for refused in (nameless, guessing):
+            refused.wait_for('up{job="joulemark"}', 0)
