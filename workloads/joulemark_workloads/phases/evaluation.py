@@ -25,8 +25,8 @@ def run(context: Context) -> dict[str, Any]:
     context.run.declare(reference=teacher.run)
     for name, score in found.scores.items():
         context.run.score(name, score.score, reference=teacher.scores[name].score, n=score.n, stderr=score.stderr)
-        error = "" if score.stderr is None else f" ± {score.stderr:.3f}"
-        console.print(f"  {name}: {score.score:.3f}{error} (teacher {teacher.scores[name].score:.3f}, n={score.n})")
+        error = "" if score.stderr is None else f" ± {score.stderr:.2g}"
+        console.print(f"  {name}: {score.score:.3g}{error} (teacher {teacher.scores[name].score:.3g}, n={score.n})")
     console.print(f"held-out loss {untrained.heldout_loss:.2f} untrained, [bold]{found.heldout.loss:.2f}[/] trained")
     return {
         "heldout_loss": found.heldout.loss,
