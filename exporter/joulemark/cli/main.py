@@ -18,6 +18,7 @@ app = typer.Typer(
     name="joulemark",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # So that lines of a paragraph flow together.
     help="Says where the joules of a language-model pipeline go, stage by stage. "
     "Start with 'joulemark serve', then 'joulemark exec --run R --stage S -- your command'.",
 )
@@ -26,7 +27,7 @@ app.command("exec", context_settings={"ignore_unknown_options": True})(exec_comm
 app.command("check")(check.command)
 app.add_typer(stage.app, name="stage")
 app.command("runs")(runs.command)
-app.command("report")(report.command)
+app.command("report", help=report.HELP)(report.command)
 app.command("frontier")(frontier.command)
 app.add_typer(import_.app, name="import")
 app.add_typer(ledger.app, name="ledger")

@@ -5,77 +5,67 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from ..carbon import intensity_of
 from ..factors import Factors
-from ..report import FORMATS, as_text, make_report, print_report, write_one, write_report
+from ..report import FORMATS, Report, as_text, make_report, print_report, write_one, write_report
 from .read_runs import Asked, in_order, read_runs
+from .report_options import (
+    CarbonFile,
+    Compare,
+    Currency,
+    Format,
+    Grams,
+    Ledgers,
+    Lookback,
+    Named,
+    Output,
+    Price,
+    Prometheus,
+    Pue,
+    Runs,
+    Url,
+    Zone,
+)  # fmt: skip
 
+HELP = """Report runs: joules by stage with their uncertainty, the teacher's share, quality, break-even, frontier.
+
+Without --url, --ledger or --prometheus the exporter of JOULEMARK_URL is read. Several runs give the tables of a
+paper: end to end, by stage, break-even, sweeps; runs that differ only in seed are one row with mean and spread.
+CO2e and cost are derived with the options given here, else with what the exporters are configured with.
+
+All runs as a page with pictures, for a paper: joulemark report --output report/
+
+Two runs, where they differ: joulemark report --compare sft-1b kd-1b
+
+A table for LaTeX, with CO2e for Germany: joulemark report --carbon.zone DE --format latex --output table.tex
+
+Last week's runs from Prometheus alone: joulemark report --prometheus http://127.0.0.1:9090 --lookback 7d
+"""
 _SUFFIXES = {".csv": "csv", ".json": "json", ".md": "md", ".tex": "latex", ".html": "html"}
 
 
 def command(
-    named: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]…", help="Runs to report; all when left out.")
-    ] = None,
-    runs: Annotated[list[str] | None, typer.Option("--run", help="A run to report; may be given again.")] = None,
-    compare: Annotated[
-        tuple[str, str] | None,
-        typer.Option("--compare", metavar="A B", help="Explain where B's joules differ from A's."),
-    ] = None,
-    url: Annotated[str, typer.Option("--url", help="Read this exporter; JOULEMARK_URL when nothing is named.")] = "",
-    ledger: Annotated[
-        list[Path] | None,
-        typer.Option("--ledger", help="Read this --state-dir, without a server; again for more nodes."),
-    ] = None,
-    prometheus: Annotated[
-        str,
-        typer.Option("--prometheus", help="Read this Prometheus; beside --url or --ledger, compare with it."),
-    ] = "",
-    lookback: Annotated[str, typer.Option("--lookback", help="How far back to ask Prometheus: 12h, 7d.")] = "90d",
-    pue: Annotated[
-        float | None,
-        typer.Option("--pue", envvar="JOULEMARK_PUE", help="Facility power over device power, for CO2e and cost."),
-    ] = None,
-    zone: Annotated[
-        str | None,
-        typer.Option("--carbon.zone", envvar="JOULEMARK_CARBON_ZONE", help="Country of the grid for CO2e: DE, US, EU."),
-    ] = None,
-    grams: Annotated[
-        float | None,
-        typer.Option(
-            "--carbon.grams-per-kwh", envvar="JOULEMARK_CARBON_GRAMS_PER_KWH", help="In place of the zone's figure."
-        ),
-    ] = None,
-    carbon_file: Annotated[
-        Path | None,
-        typer.Option("--carbon.file", envvar="JOULEMARK_CARBON_FILE", help="CSV in place of the shipped table."),
-    ] = None,
-    price: Annotated[
-        float | None,
-        typer.Option("--price.per-kwh", envvar="JOULEMARK_PRICE_PER_KWH", help="Price of a kWh, for cost."),
-    ] = None,
-    currency: Annotated[
-        str | None, typer.Option("--price.currency", envvar="JOULEMARK_PRICE_CURRENCY", help="EUR, USD, …")
-    ] = None,
-    format_: Annotated[str, typer.Option("--format", help=f"table, {', '.join(FORMATS)}.")] = "",
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", help="A file, or a folder for a page with pictures as PNG, SVG and PDF (extra `report`)."
-        ),
-    ] = None,
+    named: Named = None,
+    runs: Runs = None,
+    compare: Compare = None,
+    url: Url = "",
+    ledger: Ledgers = None,
+    prometheus: Prometheus = "",
+    lookback: Lookback = "90d",
+    pue: Pue = None,
+    zone: Zone = None,
+    grams: Grams = None,
+    carbon_file: CarbonFile = None,
+    price: Price = None,
+    currency: Currency = None,
+    format_: Format = "",
+    output: Output = None,
 ) -> None:
-    """Report runs: joules by stage with their uncertainty, the teacher's share, quality, break-even, frontier.
-
-    Without --url, --ledger or --prometheus the exporter of JOULEMARK_URL is read. Several runs give the tables of a
-    paper: end to end, by stage, break-even, sweeps; runs that differ only in seed are one row with mean and spread.
-    CO2e and cost are derived with the options given here, else with what the exporters are configured with.
-    """
+    """Report runs: joules by stage with their uncertainty, the teacher's share, quality, break-even, frontier."""
     plan = _plan(format_, output)
     grid = intensity_of(zone, grams, carbon_file)
     chosen = Factors(pue or 1.0, grid, price, currency)
@@ -92,6 +82,10 @@ def command(
         compared_runs=compare,
         read_from=read.told,
     )
+    _put_out(report, plan, output)
+
+
+def _put_out(report: Report, plan: _Plan, output: Path | None) -> None:
     if plan.table:
         print_report(report, Console(width=None if os.isatty(1) else 150))
     if output is None:
