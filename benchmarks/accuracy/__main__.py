@@ -26,6 +26,7 @@ has another phase of the card's ticks and other delays of the readings. Errors a
 *worst* of all stages of all runs, their *mean* size, and the *total* error that 95 of 100 runs stay within.
 *Held* is how many windows have their error within the stated bound, *bound* the median bound. *Reads* are per second
 and device. What a real sensor gets wrong (gain, bandwidth) is not in it. Best today: measured on the same stages.
+Without a counter, a wave at a multiple of the gauge's own rate (here 10 Hz) looks steady: no bound can know of it.
 
 | case | best today | wanted | worst | mean | total | held | bound | gap | reads |
 |---|---|---|---|---|---|---|---|---|---|

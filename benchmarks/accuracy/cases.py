@@ -46,6 +46,14 @@ def drawn(chance: random.Random) -> Stages:
     return stages
 
 
+def squares(chance: random.Random) -> Stages:
+    """Five stages of 3 to 15 s, square waves of 2 to 8 Hz: about as fast as a gauge of 100 ms can show, and faster."""
+    return [
+        (f"stage{i}", chance.uniform(3.0, 15.0), Square(chance.uniform(60, 300), 650, chance.uniform(2.0, 8.0)))
+        for i in range(5)
+    ]
+
+
 @dataclass(frozen=True)
 class Fault:
     """A fault of the first GPU: its kind, when it begins and ends in seconds after the first stage began."""
@@ -121,6 +129,7 @@ CASES = (
     Case("twenty of 0.35 s, ticks uneven by ±5 ms", _fixed(TWENTY), {"jitter": 0.1}, wanted=_SHORT),
     Case("twenty of 0.35 s, ticks uneven by ±15 ms", _fixed(TWENTY), {"jitter": 0.3}, wanted=_SHORT),
     Case("drawn stages on drawn cards", drawn, draw_card=True),
+    Case("drawn square waves of 2 to 8 Hz, no counter", squares, use_counter=False),
     Case(
         "GPU lost 5 s across a boundary",
         _fixed(FIVE),

@@ -149,7 +149,6 @@ def drawn_card(draw: random.Random) -> dict[str, float]:
 
 def test_bounds_hold_in_nearly_all_windows_whatever_fails(nvml_library: Path) -> None:
     # Drawn by seeds, not by hypothesis, which looks for the worst: a bound of three standard deviations may be passed.
-    # Known to pass it more often: ramps of a second or two on a card that tells nothing but averages over a second.
     errors = []
     for seed in range(100):
         draw = random.Random(seed)
@@ -158,4 +157,4 @@ def test_bounds_hold_in_nearly_all_windows_whatever_fails(nvml_library: Path) ->
         schedule = [Fault(kind, draw.uniform(0.0, 15.0), draw.uniform(0.05, 8.0)) for kind in kinds]
         errors += play(nvml_library, drawn_card(draw), shown, schedule[: draw.randint(0, 3)])
     passed = [error for error in errors if not error.holds]
-    assert len(passed) <= 0.03 * len(errors), passed
+    assert len(passed) <= 0.01 * len(errors), passed

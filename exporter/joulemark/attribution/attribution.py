@@ -130,13 +130,14 @@ class DeviceAccount:
         # What the counter showed last: it may only grow.
         self._shown = self.settled.joules if self.settled else -math.inf
         self._moved: float | None = None
-        # Between two looks how far apart the counter was last seen to move.
-        self._bracket = 0.0
+        # How far the latest look is from the one before, and how far those were that last saw the counter move.
+        self._apart = self._bracket = 0.0
         # When the latest reading was made, and whether it failed.
         self.looked: float | None = None
         self.failing = False
-        # The latest stretch that no reading covers.
+        # The latest stretch that no reading covers, and whether readings failed in it.
         self._unseen = (math.inf, -math.inf)
+        self._unseen_failed = False
         self._hole_until: float | None = None
         self._hole_seconds = 0.0
         self._hole_bounds: dict[Holders, float] = {}
@@ -204,7 +205,7 @@ class DeviceAccount:
         """Take one reading; returns what it settled. Readings come in the order in which they were made."""
         books, events = _Bookings(), list[str]()
         gap = self._hole(reading.end, books)
-        since = 0.0 if self.looked is None else reading.end - self.looked
+        self._apart = 0.0 if self.looked is None else reading.end - self.looked
         self.looked, self.failing = reading.end, False
         if gap or self._hole_until is not None:
             events.append("no_reading")
@@ -216,7 +217,7 @@ class DeviceAccount:
             self._take(self._sample(reading.steady, reading.watts), books)
         if reading.energy_joules is not None:
             gap += self._count(reading, self._unwrapped(reading.energy_joules), books, events)
-            self._bracket = since if self._moved == reading.steady else self._bracket
+            self._bracket = self._apart if self._moved == reading.steady else self._bracket
         elif self.counting and self._counter_given_up(reading):
             self._fall_back(reading.steady, books, events, "counter_missing")
         if not self.counting:
@@ -259,7 +260,7 @@ class DeviceAccount:
         begin = max(known, self._hole_until or known)
         self._hole_until = at
         self._hole_seconds += at - begin
-        self._unseen = known, at
+        self._unseen, self._unseen_failed = (known, at), self.failing
         for holders, seconds in self._held(begin, at):
             bound = (self.device.power_limit_watts or 0.0) * seconds if holders else 0.0
             books.add(holders, bound=bound)
@@ -273,10 +274,15 @@ class DeviceAccount:
             if min(until, end) > max(since, begin):
                 yield holders, min(until, end) - max(since, begin)
 
-    def _close_hole(self, books: _Bookings) -> None:
-        """The counter knows what was drawn in the hole: what was bound for it is known after all."""
-        for holders, bound in self._hole_bounds.items():
-            books.add(holders, bound=-bound)
+    def _close_hole(self, energy: float, books: _Bookings) -> None:
+        """The counter knows what was drawn in the hole: what was bound for it is known after all.
+
+        Not so where it was away, and shows no more than it may have counted since a reset meanwhile.
+        """
+        seconds = self._unseen[1] - self._unseen[0] + 2 * self.ticks.seconds
+        if not self._unseen_failed or energy > (self.device.power_limit_watts or 0.0) * seconds:
+            for holders, bound in self._hole_bounds.items():
+                books.add(holders, bound=-bound)
         self._hole_bounds.clear()
 
     # -- power ---------------------------------------------------------------------------------------------
@@ -284,7 +290,7 @@ class DeviceAccount:
     def _sample(self, at: float, watts: float) -> list[Slice]:
         """Integrate a value of the gauge, placed at the instant for which it stands."""
         shown = self.gauge.see(at, watts)
-        self.power.refresh = self.gauge.refresh
+        self.power.refresh, self.power.sampled = self.gauge.refresh, self.gauge.between_changes
         return [] if shown is None else self.power.see(shown[0], watts, placed=shown[1])
 
     def _take(self, slices: list[Slice], books: _Bookings) -> None:
@@ -304,10 +310,12 @@ class DeviceAccount:
         """From the last tick on, book power instead of the counter."""
         self._take(self.power.flush(), books)
         begin = self.settled.at if self.settled else math.inf
+        near = power_of(list(self._clean))
         holders, joules = self.holders_settled, self._spend(books, at)
         if at > begin:
             # It may have stopped between the two looks that saw its last tick, and not at the last one that was due.
-            books.add(holders, bound=joules / (at - begin) * self._bracket)
+            watts = max(joules / (at - begin), near.watts if near else 0.0)
+            books.add(holders, bound=watts * self._bracket)
         self.counting = False
         self._trial = []
         self.settled = None
@@ -376,7 +384,7 @@ class DeviceAccount:
             return 0.0
         if self._moved >= self._unseen[1]:
             # Seen to move since: it had not stopped in the hole.
-            self._close_hole(books)
+            self._close_hole(energy, books)
         self._moved = reading.steady
         if tick.joules > last.joules:
             # Else it shows what was counted ahead of it, when the counter was begun with between two ticks.
@@ -406,8 +414,10 @@ class DeviceAccount:
 
     def _start_from(self, reading: Reading, energy: float, watts: float = 0.0) -> None:
         """Begin to count where sampled power ends, at `watts`: what that has booked is not counted again."""
-        behind, spread = self.ticks.lag(reading.steady)
-        until = self._sampled_until(reading.steady)
+        self._start_at(self._sampled_until(reading.steady), reading, energy, watts, self.ticks.lag(reading.steady))
+
+    def _start_at(self, until: float, reading: Reading, energy: float, watts: float, lag: tuple[float, float]) -> None:
+        behind, spread = lag
         # What the counter would have shown at that instant, had it refreshed then.
         joules = energy + watts * (behind - reading.steady + until)
         self.settled = Tick(until, spread, joules)
@@ -424,15 +434,18 @@ class DeviceAccount:
         self._settle(books, force=True)
         self._take(self.power.flush(), books)
         holders = {self.holders_settled, *(held for _, held in self.boundaries)}
-        joules = self._spend(books, reading.steady)
+        joules, watts = self._spend(books, reading.steady), self._latest_power()
+        until = max(self._sampled_until(reading.steady), self.settled.at)
+        # It shows nothing of what was drawn before it began anew, which was at any time since the look before this.
+        behind = min(self.ticks.seconds, self._apart) / 2
         for held in holders:
-            books.add(held, bound=_FILLED_DOUBT * joules)
+            books.add(held, bound=_FILLED_DOUBT * (joules + watts * (reading.steady - until)) + watts * behind)
         self.ticks.restart()
         self._ahead.clear()
         self._clean.clear()
         self._hole_bounds.clear()
         self.ticks.see(reading.begin, reading.end, energy)
-        self._start_from(reading, energy, reading.watts or 0.0 if reading.sensor else 0.0)
+        self._start_at(until, reading, energy, watts, (behind, 0.0))
         return max(0.0, reading.steady - begin - self._hole_seconds)
 
     def _try_counter(
@@ -456,6 +469,7 @@ class DeviceAccount:
         if not 0.5 * reading.watts < rate < 2 * reading.watts:
             return 0.0
         self._take(self.power.flush(), books)
+        books.add(self.holders_settled, variance=self.power.late_variance)
         self.counting = True
         self._trial = []
         self._start_from(reading, energy, rate)

@@ -34,6 +34,8 @@ _TIMED = 0.25
 _INSIDE = 0.2
 # How well the instant is known at which a stage's power really changed.
 _INSTANT_SECONDS = 0.0003
+# A gain further from what is expected than so many standard deviations is a surprise.
+_SURPRISE = 3.0
 _MICROJOULES = 1e-6
 
 
@@ -120,9 +122,10 @@ def split(begin: Tick, end: Tick, cuts: Sequence[float], before: Power | None, a
         # A tick this close to the cut may lie on the far side of it, where power is another.
         watts = most if abs(tick.at - cut) < 2 * tick.spread else powers[index].watts
         variances[index] += (watts * tick.spread) ** 2 + (most * _INSTANT_SECONDS) ** 2
+    missing = gained - sum(expected)
+    variances = _less_sure(variances, expected, missing)
     whole = sum(variances)
     unseen = _unseen_inside(expected, variances)
-    missing = gained - sum(expected)
     parts = [max(0.0, m + missing * v / whole) for m, v in zip(expected, variances, strict=True)]
     scale = gained / sum(parts) if sum(parts) > 0 else 0.0
     parts = [part * scale for part in parts]
@@ -132,6 +135,17 @@ def split(begin: Tick, end: Tick, cuts: Sequence[float], before: Power | None, a
     return [
         Part(e, min(v * (1 - v / whole) + more, gained**2)) for e, v, more in zip(parts, variances, unseen, strict=True)
     ]
+
+
+def _less_sure(variances: Sequence[float], expected: Sequence[float], missing: float) -> list[float]:
+    """The variances where the gain is not what was expected: a power is not what it was, any by the same part of it.
+
+    Without this a part of a millisecond, known badly, would take the joules of a tenth of a second.
+    """
+    excess = max(0.0, missing**2 - _SURPRISE**2 * sum(variances))
+    squares = [joules * joules for joules in expected]
+    whole = sum(squares) or 1.0
+    return [variance + excess * square / whole for variance, square in zip(variances, squares, strict=True)]
 
 
 def _unseen_inside(expected: Sequence[float], variances: Sequence[float]) -> list[float]:

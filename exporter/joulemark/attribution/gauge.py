@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections import deque
 
 from .ticks import TickTracker
 
@@ -10,6 +12,8 @@ from .ticks import TickTracker
 _NEIGHBOURS_SECONDS = 0.25
 # A refresh whose instant is known no better than this part of the time between two is not told apart from the next.
 _PLACED = 0.1
+# So many of the latest changes tell the time between refreshes.
+_CHANGES = 8
 
 
 class Gauge:
@@ -24,6 +28,7 @@ class Gauge:
         # When the value was last seen to change; nothing before the first reading is of any concern.
         self._changed = -math.inf
         self._begun: float | None = None
+        self._apart: deque[float] = deque(maxlen=_CHANGES)
 
     @property
     def refresh(self) -> float:
@@ -45,11 +50,12 @@ class Gauge:
             if not self._beat.locked and not self._moving(at):
                 self._beat.restart()
                 self._beat.see(at, at, watts)
+            self._apart.append(at - self._changed)
             self._changed = at
         behind, spread = self._beat.lag(at)
         if not self._beat.locked or spread > _PLACED * self.refresh:
             # A value stands from its refresh to the next: when it is looked at, that was half of the time ago.
-            return max(at - self.refresh / 2, self._changed, self._begun), False
+            return max(at - self.between_changes / 2, self._changed, self._begun), False
         if tick is not None:
             return (tick.at, True) if tick.spread < _PLACED * self.refresh else None
         return (at - behind, True) if 4 * spread < behind < self.refresh - 4 * spread else None
@@ -64,6 +70,12 @@ class Gauge:
         behind, _ = self._beat.lag(looked + least_seconds)
         half = self._beat.seconds / 2
         return looked + least_seconds + (half - behind) % self._beat.seconds
+
+    @property
+    def between_changes(self) -> float:
+        """The time between refreshes by what was seen of them; as measured or assumed at most."""
+        least = 2 * min(self._apart, default=math.inf)
+        return min(self.refresh, statistics.median([one for one in self._apart if one <= least] or [math.inf]))
 
     def _moving(self, now: float) -> bool:
         return now - self._changed < _NEIGHBOURS_SECONDS

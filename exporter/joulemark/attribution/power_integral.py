@@ -20,6 +20,10 @@ _LONE_VARIATION = 0.15
 
 # Samples further apart than so many refreshes have missed some, in which power may have been anything.
 _MISSED = 3.0
+# A sample that differs from both of its neighbours, each nearer than so many refreshes, does not show how power varied.
+_RESOLVED = 3.0
+# How much of that is error: all of it where power is noise, little where it is a regular wave, which averages out.
+_UNRESOLVED = 0.25
 
 Holders = tuple[str, ...]
 
@@ -60,6 +64,8 @@ class PowerIntegral:
 
     def __init__(self, holders: Holders = (), *, refresh: float = 0.1, averaging: float = 0.0) -> None:
         self.refresh = refresh
+        # The time between two samples that differ, at least.
+        self.sampled = refresh
         self.averaging = averaging
         self._holders = holders
         self._last: _Sample | None = None
@@ -68,6 +74,10 @@ class PowerIntegral:
         # Mean square of the steps between samples, of the stage before the latest boundary and of this one.
         self._step_square_before = self._step_square = 0.0
         self._steps = 0
+        # The latest of these steps in watts, and when it ended.
+        self._step, self._stepped = 0.0, -math.inf
+        # The first power that told of this stage alone, or from which it was sampled.
+        self._first = 0.0
         # The highest power ever seen, in watts.
         self._most = 0.0
 
@@ -85,6 +95,19 @@ class PowerIntegral:
     def variations(self) -> tuple[float, float]:
         """How much power varied in the stage before and in this one: standard deviations in watts."""
         return math.sqrt(self._step_square_before / 2), math.sqrt(self._step_square / 2)
+
+    @property
+    def late_variance(self) -> float:
+        """Variance in joules squared of what samples that are shown late have not told yet of this stage.
+
+        At the stage's beginning that is what it began with, now what it has come to: their difference for the time by
+        which samples are late is missing. An average is late by half of its length (of a ramp exactly, else about), a
+        sample whose refresh was not placed by a quarter of the time between two, more or less.
+        """
+        if self._last is None:
+            return 0.0
+        late = self.averaging / 4 + (0.0 if self._last.placed else self.refresh / 4)
+        return (late * (self._last.watts - self._first)) ** 2
 
     def hand_over(self, at: float, holders: Holders) -> None:
         """From an instant on, the device is held by others; not before any earlier boundary."""
@@ -111,7 +134,7 @@ class PowerIntegral:
         if newest is not None and at - newest.at > MAX_BRIDGE_SECONDS + 2 * self.refresh:
             slices = self.lose()
         if newest is None or self._last is None:
-            self._last = _Sample(at, watts, placed)
+            self._last, self._first = _Sample(at, watts, placed), watts
             return slices
         if at <= newest.at:
             return slices
@@ -135,7 +158,7 @@ class PowerIntegral:
             if found is None:
                 break
             slices += found
-        return [one for one in slices if one.end > one.begin]
+        return slices
 
     def _between(self, a: _Sample, b: _Sample) -> Slice:
         self._last = b
@@ -143,8 +166,19 @@ class PowerIntegral:
         self._steps += 1
         self._step_square += max(0.05, 1 / self._steps) * (step * step - self._step_square)
         # A step somewhere between two samples: even chances for its instant. And refreshes that were missed.
-        variance = (step * seconds) ** 2 / 12 + self._missed(seconds)
+        variance = (step * seconds) ** 2 / 12 + self._unresolved(b.at, step) + self._missed(seconds)
         return Slice(a.at, b.at, self._holders, (a.watts + b.watts) / 2 * seconds, variance)
+
+    def _unresolved(self, at: float, step: float) -> float:
+        """Variance in joules squared of power that goes up and down from one refresh to the next.
+
+        It varies faster than it is sampled: what a sample shows is not what its time was like.
+        """
+        if not step:
+            return 0.0
+        seconds, before = at - self._stepped, self._step
+        self._step, self._stepped = step, at
+        return _UNRESOLVED * max(0.0, -step * before) * seconds**2 if seconds < _RESOLVED * self.sampled else 0.0
 
     def _across(self, a: _Sample, *, force: bool) -> list[Slice] | None:
         """The two slices around the first boundary; None while no sample tells of the stage after it."""
@@ -159,15 +193,14 @@ class PowerIntegral:
         after = (telling or (inside[-1] if inside else a)).watts
         self._boundaries.popleft()
         varied = self._step_square
-        before_slice = Slice(
-            a.at, boundary, self._holders, a.watts * (boundary - a.at), _doubt(a.watts, boundary - a.at, varied)
-        )
+        doubt = _doubt(a.watts, boundary - a.at, varied) + self.late_variance
+        before_slice = Slice(a.at, boundary, self._holders, a.watts * (boundary - a.at), doubt)
         # One sample tells a power but not how much it varies.
         lone = (_LONE_VARIATION * after) ** 2 if telling else max(after, a.watts) ** 2
         doubt = _doubt(after, stop - boundary, lone) + self._missed(stop - boundary - self.averaging)
         after_slice = Slice(boundary, stop, holders, after * (stop - boundary), doubt)
         self._step_square_before, self._step_square, self._steps = self._step_square, 0.0, 0
-        self._holders, self._last = holders, _Sample(max(stop, boundary), after)
+        self._holders, self._last, self._first = holders, _Sample(max(stop, boundary), after), after
         while self._ahead and self._ahead[0].at <= stop:
             self._ahead.popleft()
         return [before_slice, after_slice]
