@@ -13,7 +13,7 @@ LABEL org.opencontainers.image.title="joulemark exporter" \
       org.opencontainers.image.description="Power exporter and stage API: where the joules of an LLM pipeline go" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/joulemark /opt/joulemark
-COPY deploy/docker/healthcheck.py deploy/docker/first_start.py /opt/joulemark/share/
+COPY deploy/docker/healthcheck.py deploy/docker/first_start.py deploy/docker/preflight.py /opt/joulemark/share/
 # Named volumes take their owner from these folders.
 RUN groupadd --gid 10001 joulemark \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin joulemark \
