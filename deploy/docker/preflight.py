@@ -3,6 +3,7 @@
 It says so and stops nothing: the engine has the last word, in words that do not say what to do.
 """
 
+import contextlib
 import errno
 import http.client
 import os
@@ -41,10 +42,12 @@ def main() -> int:
     if _why_not(host, 0) == errno.EADDRNOTAVAIL:
         _wrong(f"{host} is no address of this machine", "set JOULEMARK_BIND in .env to one that is, or leave it out")
     for setting in sys.argv[1:]:
-        if setting == "nvidia":
-            _nvidia()
-        else:
-            _port(host, setting, int(os.environ[setting]))
+        # What cannot be looked at, the engine judges alone.
+        with contextlib.suppress(OSError, ValueError, OverflowError):
+            if setting == "nvidia":
+                _nvidia()
+            else:
+                _port(host, setting, int(os.environ[setting]))
     return 0
 
 

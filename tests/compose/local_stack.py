@@ -46,9 +46,17 @@ class LocalStack:
             **{f"{name}_PORT": str(port) for name, port in self.ports.items()},
         }
 
-    def compose(self, *words: str, files: tuple[str, ...] = (), check: bool = True, **settings: str) -> tuple[int, str]:
+    def compose(
+        self,
+        *words: str,
+        files: tuple[str, ...] = (),
+        profiles: tuple[str, ...] = (),
+        check: bool = True,
+        **settings: str,
+    ) -> tuple[int, str]:
         """Exit code and output of a compose command."""
         chosen = [option for name in ("compose.yaml", *files, str(self.override)) for option in ("-f", name)]
+        chosen += [option for name in profiles for option in ("--profile", name)]
         environment = {**self.engine.environment, **self.settings, **settings}
         done = subprocess.run(
             [program("docker-compose") or "", *chosen, *words],
@@ -61,9 +69,9 @@ class LocalStack:
         assert not check or done.returncode == 0, done.stdout + done.stderr + self.logs()
         return done.returncode, done.stdout + done.stderr
 
-    def up(self, *services: str, files: tuple[str, ...] = (), **settings: str) -> None:
+    def up(self, files: tuple[str, ...] = (), profiles: tuple[str, ...] = (), **settings: str) -> None:
         """Bring it up with the images that are there."""
-        self.compose("up", "-d", "--no-build", *services, files=files, check=True, **settings)
+        self.compose("up", "-d", "--no-build", files=files, profiles=profiles, check=True, **settings)
         self.until(lambda: self.get("/-/ready") is not None, "the exporter is ready")
 
     def logs(self) -> str:

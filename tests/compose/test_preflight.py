@@ -113,6 +113,11 @@ def test_an_exporter_outside_of_containers_is_a_stranger_to_them(
     assert preflight("JOULEMARK_PORT", JOULEMARK_PORT=guarded.url.rpartition(":")[2]) == ""
 
 
+@pytest.mark.parametrize("port", ["9871-9879", "", "100000"])
+def test_what_is_no_port_is_left_to_the_engine(port: str) -> None:
+    assert preflight("JOULEMARK_PORT", JOULEMARK_PORT=port) == ""
+
+
 def test_grafana_is_known_by_a_board_that_it_has() -> None:
     board = json.loads((ROOT / "grafana" / "dashboards" / "pipelines.json").read_text())
     assert f'"/api/dashboards/uid/{board["uid"]}"' in SCRIPT.read_text()

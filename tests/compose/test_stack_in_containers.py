@@ -1,10 +1,13 @@
 """The whole stack in real containers: built, brought up, killed, taken down and brought up again, nothing lost.
 
-One engine for all of it, and the tests follow each other in this order: each goes on where the one before left off.
+One engine for all of it, and the tests follow each other in this order: each goes on where the one before left off. The
+gigabyte of the workloads' image is built while the others run.
 """
 
 from __future__ import annotations
 
+import platform
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from nvml_mock import Gpu, LiveMachine
 
 pytestmark = [pytest.mark.docker, pytest.mark.skipif(bool(why_not()), reason=why_not() or "all is here")]
 
+FILES, PROFILES = ("compose.docker.yaml",), ("alerting", "scale")
 BASE, EXPORTER, WORKLOADS = "joulemark-test/base:1", "joulemark-test/exporter:1", "joulemark-test/workloads:1"
 
 
@@ -26,9 +30,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     engine = LocalEngine(tmp_path_factory.mktemp("engine"))
     try:
         engine.make_images()
-        stack = LocalStack(engine)
-        yield stack
-        stack.compose("down", "--volumes", "--timeout", "5", files=("compose.docker.yaml",), check=False)
+        yield LocalStack(engine)
     finally:
         engine.stop()
 
@@ -43,26 +45,56 @@ def test_the_exporters_image_is_small_and_has_neither_root_nor_compiler_nor_pyto
     assert "/gcc" not in said
     assert "No module named 'torch'" in said
     assert "touch: cannot touch" in said
-    for name in (EXPORTER, WORKLOADS):
-        labels = docker("image", "inspect", "--format", "{{json .Config.Labels}} {{.Config.User}}", name)
-        assert "org.opencontainers.image.title" in labels
-        assert "10001" in labels
+    assert_labels(stack, EXPORTER)
 
 
-def test_a_port_that_is_taken_and_a_missing_nvidia_runtime_are_named(stack: LocalStack) -> None:
+def assert_labels(stack: LocalStack, image: str) -> None:
+    said = stack.engine.docker("image", "inspect", "--format", "{{json .Config.Labels}} {{.Config.User}}", image)
+    assert "org.opencontainers.image.title" in said
+    assert said.split()[-1].startswith("10001")
+
+
+def said_first(stack: LocalStack, *files: str, **settings: str) -> str:
+    """What plain `up` of somebody who looks on says before anything else, where it cannot come up."""
+    code, said = stack.compose(
+        "up", "--no-build", files=files, profiles=(), check=False, JOULEMARK_DEMO="0", **settings
+    )
+    stack.compose("down", "--volumes")
+    assert code != 0
+    # The progress of Compose is not from a service.
+    return "\n".join(re.findall(r"^\S+ +\| (.*)$", said, re.MULTILINE))
+
+
+def test_a_port_that_is_taken_is_the_first_that_is_said(stack: LocalStack) -> None:
     # A socket is of the network in which it was made.
     with stack.engine.inside(socket.socket) as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        code, said = stack.compose("up", "-d", "--no-build", "exporter", check=False, JOULEMARK_PORT=port)
-    assert code != 0
-    assert "already allocated" in said or "already in use" in said
-    stack.compose("down", "--volumes")
-    code, said = stack.compose("up", "-d", "--no-build", "exporter", files=("compose.gpu.yaml",), check=False)
-    assert code != 0
-    assert 'could not select device driver "nvidia"' in said
-    stack.compose("down", "--volumes")
+        said = said_first(stack, JOULEMARK_PORT=port)
+    assert said.startswith(f"wrong: port {port} is taken by another program, so exporter cannot start")
+    assert "set JOULEMARK_PORT=" in said.splitlines()[1]
+
+
+@pytest.mark.skipif(Path("/proc/driver/nvidia/version").exists(), reason="this machine has NVIDIA GPUs")
+def test_a_missing_nvidia_driver_is_the_first_that_is_said(stack: LocalStack) -> None:
+    said = said_first(stack, "compose.gpu.yaml")
+    assert said.startswith("wrong: compose.gpu.yaml asks for NVIDIA GPUs, but this machine has no NVIDIA driver loaded")
+    assert "leave compose.gpu.yaml out" in said.splitlines()[1]
+
+
+def test_a_volume_that_cannot_be_written_is_the_first_that_is_said(stack: LocalStack, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    override = tmp_path / "volume.yaml"
+    override.write_text(f'services: {{setup: {{volumes: ["{tmp_path}:/var/lib/joulemark"]}}}}')
+    said = said_first(stack, str(override))
+    assert said.startswith("joulemark: volume at /var/lib/joulemark is not writable (Permission denied)")
+    assert "chown -R 10001:10001" in said.splitlines()[1]
+    said = stack.engine.docker(
+        "run", "--rm", "--network", "none", "-v", f"{tmp_path}:/var/lib/joulemark", EXPORTER, check=False
+    )
+    assert "/var/lib/joulemark" in said
+    assert "Traceback" not in said
 
 
 def test_the_exporter_in_its_container_reads_gpus_through_nvml(
@@ -87,20 +119,8 @@ def test_the_exporter_in_its_container_reads_gpus_through_nvml(
     stack.engine.docker("rm", "-f", container)
 
 
-def test_up_ends_with_a_distillation_whose_joules_prometheus_knows(stack: LocalStack) -> None:
-    stack.up()
-    stack.until(lambda: stack.exit_code("demo-eval") is not None, "the demo has ended", 400)
-    assert [stack.exit_code(f"demo-{x}") for x in ("check", "teacher", "students", "eval")] == [0, 0, 0, 0]
-    ledger = stack.ledger()
-    stages = {stage for _, run, stage in ledger if run == "kd-demo"}
-    assert stages == {"prerun", "data", "teacher", "student", "eval"}
-    # The last joules are settled, and then scraped.
-    stack.until(lambda: stack.by_stage(".+") == pytest.approx(stack.ledger(), rel=1e-9), "Prometheus has the ledger's")
-    assert min(ledger.values()) >= 0
-    assert (stack.value('sum(joulemark_energy_joules_total{run="kd-demo"})') or 0) > 1
-
-
 def test_a_kill_in_the_middle_of_a_stage_loses_nothing(stack: LocalStack) -> None:
+    stack.up(FILES, PROFILES, JOULEMARK_DEMO="0")
     window = stack.put_stage("killed", "teacher")["id"]
     killed = 'sum(joulemark_energy_joules_total{run="killed"})'
     stack.until(lambda: (stack.value(killed) or 0) > 1, "a joule is booked and scraped")
@@ -120,6 +140,7 @@ def test_a_kill_in_the_middle_of_a_stage_loses_nothing(stack: LocalStack) -> Non
     missing = "sum(joulemark_energy_joules_total) - sum(joulemark_device_energy_joules_total)"
     assert stack.value(missing) == pytest.approx(0, abs=1e-6)
     assert stack.value("max(resets(joulemark_energy_joules_total[10m]))") == 0
+    stack.end_stage(window)
 
 
 def test_it_stops_in_time_with_its_ledger_committed(stack: LocalStack) -> None:
@@ -129,40 +150,34 @@ def test_it_stops_in_time_with_its_ledger_committed(stack: LocalStack) -> None:
     assert time.monotonic() - began < 5
     assert stack.exit_code("exporter") == 0
     assert "ledger committed" in stack.engine.docker("logs", "--tail", "3", container, check=False)
-
-
-def test_down_and_up_bring_the_totals_back(stack: LocalStack) -> None:
-    stack.engine.docker("start", stack.container("exporter"))
+    stack.engine.docker("start", container)
     stack.until(lambda: stack.get("/-/ready") is not None, "the exporter is back")
-    before = {key: joules for key, joules in stack.ledger().items() if key[1] == "kd-demo"}
-    token = stack.token()
-    stack.compose("down")
-    stack.up(JOULEMARK_DEMO="0", files=("compose.docker.yaml",))
-    after = stack.ledger()
-    assert {key: after[key] for key in before} == pytest.approx(before, rel=1e-12)
-    assert stack.token() == token
-    stack.until(lambda: stack.by_stage("kd-demo") == pytest.approx(before, rel=1e-9), "Prometheus has them again")
 
 
 def test_a_labelled_container_is_booked_through_the_proxy_and_another_left_alone(stack: LocalStack) -> None:
     docker = stack.engine.docker
     runs_before = {run["run"] for run in stack.get("/api/v1/runs")}
-    [active] = stack.get("/api/v1/stage")
-    stack.end_stage(active["id"])
-    busy = "import time; end = time.time() + 3\nwhile time.time() < end: pass"
-    plain = ("run", "--rm", "--network", "none")
+    busy = ("--network", "none", BASE, "python3", "-c", "while True: pass")
     labels = ("--label", "joulemark.run=outside", "--label", "joulemark.stage=student")
     stack.until(lambda: b"joulemark_docker_up 1" in stack.get("/metrics"), "the engine is followed")
-    docker(*plain, BASE, "python3", "-c", busy)
-    docker(*plain, *labels, BASE, "python3", "-c", busy)
+    docker("run", "-d", "--name", "plain", *busy)
+    began = time.monotonic()
+    docker("run", "-d", "--name", "labelled", *labels, *busy)
+    stack.until(lambda: len(stack.get("/api/v1/stage")) == 1, "it is booked")
+    booked = time.monotonic()
+    stack.until(lambda: stack.get("/api/v1/stage")[0]["joules"] > 1, "it has used a joule")
+    known = time.monotonic() - booked
+    docker("pause", "labelled")
+    stack.until(lambda: stack.get("/api/v1/stage") == [], "while it is paused nothing is")
+    docker("unpause", "labelled")
+    stack.until(lambda: len(stack.get("/api/v1/stage")) == 1, "it goes on")
+    docker("kill", "labelled", "plain")
     stack.until(lambda: stack.get("/api/v1/stage") == [], "it is ended")
-    [window] = stack.get("/api/v1/windows?run=outside")
-    assert window["stage"] == "student"
-    assert 2.5 < window["seconds"] < 20
-    assert window["joules"] > 0
-    runs = {run["run"] for run in stack.get("/api/v1/runs")}
-    assert "outside" in runs
-    assert runs == runs_before | {"outside"}
+    windows = stack.get("/api/v1/windows?run=outside")
+    assert [window["stage"] for window in windows] == ["student"] * 2
+    assert known < sum(window["seconds"] for window in windows) < time.monotonic() - began
+    assert max(window["joules"] for window in windows) > 1
+    assert {run["run"] for run in stack.get("/api/v1/runs")} == runs_before | {"outside"}
 
 
 @pytest.mark.parametrize(
@@ -197,33 +212,63 @@ def test_a_container_that_exports_metrics_is_scraped_with_its_runs_name(stack: L
     joined = f"{loss} * on (run) group_left () max by (run) (joulemark_stage_active)"
     stack.until(lambda: stack.value(joined) == 0.25, "loss and stage join by the run's name")
     stack.engine.docker("rm", "-f", "exports")
+    stack.until(lambda: stack.get("/api/v1/stage") == [], "it is ended")
+
+
+def test_profiles_bring_alerts_to_alertmanager_and_all_samples_to_victoriametrics(stack: LocalStack) -> None:
+    copied = 'run:joulemark_energy_joules:sum{run="outside"}'
+    stack.until(lambda: stack.value(copied, "VICTORIAMETRICS"), "VictoriaMetrics has what the rules record")
+    assert stack.value(copied, "VICTORIAMETRICS") == pytest.approx(stack.value(copied), rel=1e-9)
+    stack.until(stack.alertmanagers, "Prometheus has found the Alertmanager by its name")
+
+
+def test_another_up_of_what_runs_finds_nothing_wrong(stack: LocalStack) -> None:
+    stack.up(FILES, PROFILES, JOULEMARK_DEMO="0")
+    for service in ("preflight", "preflight-alerting", "preflight-scale"):
+        assert stack.exit_code(service) == 0
+        assert stack.engine.docker("logs", stack.container(service), check=False) == ""
+
+
+def test_after_down_an_up_brings_the_totals_back_and_ends_with_a_distillation(stack: LocalStack) -> None:
+    before, token = stack.ledger(), stack.token()
+    assert {run for _, run, _ in before} >= {"killed", "outside"}
+    stack.compose("down", files=FILES, profiles=PROFILES)
+    stack.engine.workloads.result()
+    assert_labels(stack, WORKLOADS)
+    stack.up()
+    assert stack.token() == token
+    after = stack.ledger()
+    assert {key: after[key] for key in before} == pytest.approx(before, rel=1e-12)
+    stack.until(lambda: stack.exit_code("demo-eval") is not None, "the demo has ended", 400)
+    assert [stack.exit_code(f"demo-{x}") for x in ("check", "teacher", "students", "eval")] == [0, 0, 0, 0]
+    ledger = stack.ledger()
+    assert {key: ledger[key] for key in before} == pytest.approx(before, rel=1e-12)
+    stages = {stage for _, run, stage in ledger if run == "kd-demo"}
+    assert stages == {"prerun", "data", "teacher", "student", "eval"}
+    # The last joules are settled, and then scraped.
+    stack.until(lambda: stack.by_stage(".+") == pytest.approx(stack.ledger(), rel=1e-9), "Prometheus has the ledger's")
+    assert min(ledger.values()) >= 0
+    assert (stack.value('sum(joulemark_energy_joules_total{run="kd-demo"})') or 0) > 1
+
+
+def check_with(stack: LocalStack, *variables: str) -> tuple[int, str]:
+    """What the demo's first container says with other variables."""
+    options = [word for variable in variables for word in ("-e", variable)]
+    return stack.compose("run", "--rm", "--no-deps", *options, "demo-check", check=False)
 
 
 def test_a_wrong_token_is_told_before_the_demo_starts(stack: LocalStack) -> None:
-    code, said = stack.compose("run", "--rm", "-e", "JOULEMARK_TOKEN=" + "x" * 32, "demo-check", check=False)
+    code, said = check_with(stack, "JOULEMARK_TOKEN=" + "x" * 32)
     assert code == 1
     assert "token is wrong or missing" in said
     assert "JOULEMARK_TOKEN_FILE" in said
 
 
-def test_a_volume_that_cannot_be_written_is_told_with_its_remedy(stack: LocalStack, tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    said = stack.engine.docker(
-        "run", "--rm", "--network", "none", "-v", f"{tmp_path}:/var/lib/joulemark", "--entrypoint", "python3", EXPORTER,
-        "/opt/joulemark/share/first_start.py", check=False,
-    )  # fmt: skip
-    assert said.startswith("joulemark: volume at /var/lib/joulemark is not writable (Permission denied)")
-    assert "chown -R 10001:10001" in said
-    said = stack.engine.docker(
-        "run", "--rm", "--network", "none", "-v", f"{tmp_path}:/var/lib/joulemark", EXPORTER, check=False
-    )
-    assert "/var/lib/joulemark" in said
-    assert "Traceback" not in said
-
-
-def test_profiles_bring_alerts_to_alertmanager_and_all_samples_to_victoriametrics(stack: LocalStack) -> None:
-    stack.compose("--profile", "alerting", "--profile", "scale", "up", "-d", "--no-build", JOULEMARK_DEMO="0")
-    copied = 'run:joulemark_energy_joules:sum{run="kd-demo"}'
-    stack.until(lambda: stack.value(copied, "VICTORIAMETRICS"), "VictoriaMetrics has what the rules record")
-    assert stack.value(copied, "VICTORIAMETRICS") == pytest.approx(stack.value(copied), rel=1e-9)
-    stack.until(stack.alertmanagers, "Prometheus has found the Alertmanager by its name")
+def test_another_clock_in_a_container_is_told_before_the_demo_starts(stack: LocalStack) -> None:
+    library = f"LD_PRELOAD=/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketime.so.1"
+    code, said = check_with(stack, library, "FAKETIME=-1h", "DONT_FAKE_MONOTONIC=1")
+    assert code == 0, "no joule is wrong by it"
+    found = re.search(r"beware: this clock is (\d+) s behind the exporter's", said)
+    assert found
+    assert abs(int(found[1]) - 3600) < 60
+    assert "NTP" in said
