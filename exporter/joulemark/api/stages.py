@@ -22,8 +22,8 @@ IdempotencyKey = Annotated[
         max_length=128,
         pattern=r"^[!-~]+$",
         description="a name of this one transition, made up by the caller, for example a UUID: sent again with the "
-        "same key, the transition is answered with the same windows and changes nothing; the same key with another body "
-        "is refused (422); the latest 4096 keys are kept",
+        "same key, the transition is answered with the same windows and changes nothing; the same key with another "
+        "body is refused (422); the latest 4096 keys are kept",
     ),
 ]
 WindowId = Annotated[str, Path(description="as PUT /stage answered it", examples=["0f3b6d1c2a4e5f60"])]
