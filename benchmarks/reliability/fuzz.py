@@ -208,7 +208,7 @@ def _refused_for_what_is_known_here_alone(case: Case[Any], response: Response, t
 
     The first request of a key takes it; the same key with another body is refused, as its text in /docs says.
     """
-    key = (case.headers or {}).get(KEY, "")
+    key = str(dict(case.headers or {}).get(KEY, ""))
     if response.status_code == 200:
         taken.add(key)
     if response.status_code != 422:
