@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from typing import NamedTuple
 
 # Over which time the two are compared, and which is the least that says anything.
 WINDOW_SECONDS = 60.0
 LEAST_SECONDS = 10.0
 # From here on somebody should look: far above sampling error, at the size of a sensor's gain error.
 ALERT_RATIO = 0.05
+# What sampling may have missed is allowed for beside that, with so many standard deviations.
+_SIGMAS = 3.0
+
+
+class Seen(NamedTuple):
+    """Both totals in joules at an instant, and in joules squared what sampling left unknown of the integral."""
+
+    steady: float
+    energy_joules: float
+    integral_joules: float
+    variance: float = 0.0
 
 
 class Agreement:
     """Compares two totals of one device over the last minute."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, float, float]] = deque()
+        self._seen: deque[Seen] = deque()
         self._gap_seconds = 0.0
         self._alert = False
 
@@ -23,20 +36,20 @@ class Agreement:
         """Begin anew: what was seen does not compare with what comes."""
         self._seen.clear()
 
-    def note(self, steady: float, energy_joules: float, integral_joules: float, gap_seconds: float = 0.0) -> bool:
-        """Take both totals at an instant; about once a second. True when they begin or cease to disagree.
+    def note(self, seen: Seen, gap_seconds: float = 0.0) -> bool:
+        """Take both totals; about once a second. True when they begin or cease to disagree.
 
         Over a gap the counter counts on and the gauge does not: it begins anew after one.
         """
         if gap_seconds > self._gap_seconds:
             self.restart()
         self._gap_seconds = gap_seconds
-        self._seen.append((steady, energy_joules, integral_joules))
-        while steady - self._seen[0][0] > WINDOW_SECONDS:
+        self._seen.append(seen)
+        while seen.steady - self._seen[0].steady > WINDOW_SECONDS:
             self._seen.popleft()
         was, ratio = self._alert, self.disagreement_ratio
         # Back below well under the threshold, so that it does not flap.
-        self._alert = was if ratio is None else ratio > ALERT_RATIO * (0.8 if was else 1.0)
+        self._alert = was if ratio is None else ratio - self._sampling > ALERT_RATIO * (0.8 if was else 1.0)
         return self._alert != was
 
     @property
@@ -45,10 +58,16 @@ class Agreement:
         if not self._seen:
             return None
         first, last = self._seen[0], self._seen[-1]
-        energy, integral = last[1] - first[1], last[2] - first[2]
-        if last[0] - first[0] < LEAST_SECONDS or energy <= 0:
+        energy, integral = last.energy_joules - first.energy_joules, last.integral_joules - first.integral_joules
+        if last.steady - first.steady < LEAST_SECONDS or energy <= 0:
             return None
         return abs(integral / energy - 1)
+
+    @property
+    def _sampling(self) -> float:
+        """By how much of the energy sampling alone may have the two apart."""
+        first, last = self._seen[0], self._seen[-1]
+        return _SIGMAS * math.sqrt(last.variance - first.variance) / (last.energy_joules - first.energy_joules)
 
     def __str__(self) -> str:
         return f"{'disagree' if self._alert else 'agree'} ratio={self.disagreement_ratio or 0.0:.3f}"

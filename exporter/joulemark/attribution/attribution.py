@@ -122,7 +122,7 @@ class DeviceAccount:
         self._offset = 0.0
         self._raw: float | None = None
         self._trial: list[Tick] = []
-        self.integral_joules = 0.0
+        self.integral_joules = self.integral_variance = 0.0
         self._resumed = self.settled is not None
         self._restarted = False
         # Where the counter was begun with between two ticks: what is not known of the energy since the first of them.
@@ -297,6 +297,7 @@ class DeviceAccount:
         """Book slices as integral, and as energy while power is what is booked; else keep them for a fall-back."""
         for one in slices:
             books.add(one.holders, integral=one.joules)
+            self.integral_variance += one.variance
             if self.counting:
                 self._slices.append(one)
             else:

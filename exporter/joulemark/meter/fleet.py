@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..attribution.agreement import Agreement
+from ..attribution.agreement import Agreement, Seen
 from ..attribution.attribution import Settlement
 from ..clock import Clock
 from ..errors import ReadFailed
@@ -91,9 +91,10 @@ class Fleet:
         """Compare the two estimators of each device that has two; about once a second."""
         for device in self.devices:
             account, agreement = self._ledger.state.accounts[device.key], self._agreement[device.key]
+            seen = Seen(steady, account.total_joules, account.integral_joules, account.integral_variance)
             if not (account.counting and account.sensor):
                 agreement.restart()
-            elif agreement.note(steady, account.total_joules, account.integral_joules, account.gap_seconds):
+            elif agreement.note(seen, account.gap_seconds):
                 log.warning("device=%s event=estimators_%s", device.name, agreement)
 
     # -- sources -------------------------------------------------------------------------------------------
