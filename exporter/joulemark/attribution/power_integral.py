@@ -12,6 +12,8 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from .gauge import Gauge
+
 # Samples further apart than this are not bridged: what happened between them is not known.
 MAX_BRIDGE_SECONDS = 2.0
 
@@ -124,6 +126,12 @@ class PowerIntegral:
         slices = self.flush()
         self._last = None
         return slices
+
+    def sample(self, gauge: Gauge, at: float, watts: float) -> list[Slice]:
+        """Take a value of its gauge read at an instant, placed where it stands; returns the slices known now."""
+        shown = gauge.see(at, watts)
+        self.refresh, self.sampled = gauge.refresh, gauge.between_changes
+        return [] if shown is None else self.see(shown[0], watts, placed=shown[1])
 
     def see(self, at: float, watts: float, *, placed: bool = False) -> list[Slice]:
         """Take a sample; returns the slices that are known now. `placed`: the gauge was refreshed at this instant."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..attribution.attribution import Booking, DeviceAccount, Settlement
+from ..attribution.attribution import DeviceAccount
+from ..attribution.booking import Booking, Settlement
 from ..names import UNATTRIBUTED
 from .changes import Changes
 from .restart import Gap

@@ -8,7 +8,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 
-from ..attribution.attribution import DeviceAccount, Settlement
+from ..attribution.attribution import DeviceAccount
+from ..attribution.booking import Settlement
 from ..errors import DeviceHeld, InvalidField, LimitReached, UnknownName
 from ..names import check_token_kind
 from ..sources.base import Device, Reading

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..attribution.attribution import Booking
+from ..attribution.booking import Booking
 
 ACTIVE, SUSPENDED = "active", "suspended"
 ENDED, FAILED, REPLACED, EXPIRED = "ended", "failed", "replaced", "expired"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..attribution.agreement import Agreement, Seen
-from ..attribution.attribution import Settlement
+from ..attribution.booking import Settlement
 from ..clock import Clock
 from ..errors import ReadFailed
 from ..ledger.bookings import UNCLAIMED

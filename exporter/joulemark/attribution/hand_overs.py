@@ -1,0 +1,77 @@
+"""Who holds a device, and since when: what is settled already, and the hand-overs after it."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .power_integral import Holders
+
+Boundary = tuple[float, Holders]
+
+
+@dataclass
+class HandOvers:
+    """`settled` held the device up to what is booked, `boundaries` are the instants after it and who holds it then."""
+
+    settled: Holders = ()
+    boundaries: list[Boundary] = field(default_factory=list)
+
+    @property
+    def current(self) -> Holders:
+        """Who holds the device now; empty when nobody does."""
+        return self.boundaries[-1][1] if self.boundaries else self.settled
+
+    @property
+    def all(self) -> set[Holders]:
+        """Whoever holds it after what is settled."""
+        return {self.settled, *(held for _, held in self.boundaries)}
+
+    def references(self, holder: str) -> bool:
+        """Whether energy may still be booked to this holder."""
+        return any(holder in holders for holders in self.all)
+
+    def add(self, holders: Holders, at: float, start: float | None) -> None:
+        """Hand over at an instant; `start` is up to when is booked, None where nothing is."""
+        if self.boundaries and self.boundaries[-1][0] == at:
+            # Whoever holds a device for no time is not there.
+            self.boundaries.pop()
+        if start is None:
+            self.settled = holders
+        else:
+            self.boundaries.append((max(at, start), holders))
+
+    def not_before(self, at: float) -> float:
+        """An instant, or that of the latest hand-over if that is later."""
+        return max([at, *(instant for instant, _ in self.boundaries[-1:])])
+
+    def held(self, begin: float, end: float) -> Iterator[tuple[Holders, float]]:
+        """Who held the device between two instants after what is settled, and for how many seconds of it."""
+        cuts = [(-math.inf, self.settled), *self.boundaries, (math.inf, ())]
+        for (since, holders), (until, _) in itertools.pairwise(cuts):
+            if min(until, end) > max(since, begin):
+                yield holders, min(until, end) - max(since, begin)
+
+    def inside(self, until: float) -> list[Boundary]:
+        """The hand-overs up to an instant."""
+        return [boundary for boundary in self.boundaries if boundary[0] <= until]
+
+    def after(self, count: int) -> float:
+        """When the hand-over after so many of them comes; infinity where there is none."""
+        return self.boundaries[count][0] if count < len(self.boundaries) else math.inf
+
+    def settle(self, count: int) -> None:
+        """So many of them are booked."""
+        if count:
+            self.settled = self.boundaries[count - 1][1]
+            self.boundaries = self.boundaries[count:]
+
+    def pass_until(self, until: float) -> None:
+        """All of them up to an instant are booked."""
+        self.settle(len(self.inside(until)))
+
+    def clear(self) -> None:
+        """Nobody holds it."""
+        self.settled, self.boundaries = (), []

@@ -1,0 +1,84 @@
+"""Time that no reading covers: all that may have been drawn in it is uncertain until the counter tells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from .booking import Bookings
+from .hand_overs import HandOvers
+from .power_integral import MAX_BRIDGE_SECONDS, Holders
+
+# Readings that fail for longer than this are an outage; one that fails is not.
+_OUTAGE_SECONDS = 0.3
+
+
+def is_hole(seconds: float, *, failed: bool) -> bool:
+    """Whether nothing tells of time between two readings that are so far apart; `failed`: those between failed."""
+    return seconds > (_OUTAGE_SECONDS if failed else MAX_BRIDGE_SECONDS)
+
+
+class Hole:
+    """The latest stretch of a device that no reading covers, and what was bound for it."""
+
+    def __init__(self, most_watts: float) -> None:
+        # What the device may draw at most; 0 where nobody knows.
+        self.most_watts = most_watts
+        # Since when it is, up to when it was counted, and how many seconds of it since the reading before.
+        self._begin, self._end = math.inf, -math.inf
+        self._counted: float | None = None
+        self.seconds = 0.0
+        # Whether readings failed in it, and it was not only that nobody looked.
+        self._failed = False
+        self._bounds: dict[Holders, float] = {}
+
+    @property
+    def open(self) -> bool:
+        """Whether no reading came since."""
+        return self._counted is not None
+
+    @property
+    def end(self) -> float:
+        """Up to when it is."""
+        return self._end
+
+    def grow(self, known: float, at: float, hand_overs: HandOvers, books: Bookings, *, failed: bool) -> float:
+        """Nothing is known from one instant to another; returns the seconds of it that were not counted yet."""
+        begin = max(known, self._counted or known)
+        self._counted = at
+        self.seconds += at - begin
+        self._begin, self._end, self._failed = known, at, failed
+        for holders, seconds in hand_overs.held(begin, at):
+            bound = self.most_watts * seconds if holders else 0.0
+            books.add(holders, bound=bound)
+            self._bounds[holders] = self._bounds.get(holders, 0.0) + bound
+        return at - begin
+
+    def read_again(self) -> None:
+        """A reading came."""
+        self._counted = None
+
+    def close(self, energy: float, tick: float, books: Bookings) -> None:
+        """The counter knows what was drawn in the hole: what was bound for it is known after all.
+
+        Not so where the device was away, and shows no more than it may have counted since a reset meanwhile.
+        """
+        if not self._failed or energy > self.most_watts * (self._end - self._begin + 2 * tick):
+            for holders, bound in self._bounds.items():
+                books.add(holders, bound=-bound)
+        self.keep()
+
+    def keep(self) -> None:
+        """What was bound stays so."""
+        self._bounds.clear()
+
+    def overlaps(self, begin: float, end: float) -> bool:
+        """Whether it lies in a stretch."""
+        return self._begin < end and begin < self._end
+
+    def outside(self, begin: float, end: float) -> Iterator[tuple[float, float]]:
+        """The parts of a stretch before and after it."""
+        first, last = (self._begin, self._end) if self._begin < self._end else (end, end)
+        for one in ((begin, min(end, first)), (max(begin, last), end)):
+            if one[0] < one[1]:
+                yield one
