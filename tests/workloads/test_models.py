@@ -40,7 +40,7 @@ def test_more_layers_than_the_teacher_has_are_refused() -> None:
 
 def test_a_model_that_is_not_at_hand_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(WorkloadError, match="'no-such/model' is not at hand"):
+    with pytest.raises(WorkloadError, match="'no-such/model' is not at hand, no folder"):
         find_model("no-such/model", tmp_path)
 
 

@@ -51,7 +51,8 @@ def _raw_rows(data: Data) -> Sequence[Any]:
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise WorkloadError(
             f"data set {data.source!r} is not at hand ({str(error).strip().partition(chr(10))[0][:200]}): give a "
-            f".jsonl file, {PYTHON_DOCUMENTATION}, or a hub name where a hub is in reach"
+            f".jsonl file, {PYTHON_DOCUMENTATION}, or a hub name where a hub is in reach; "
+            "the same command then goes on from here"
         ) from error
     return rows
 

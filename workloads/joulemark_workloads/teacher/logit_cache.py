@@ -17,7 +17,7 @@ from .cache_size import NARROW_VOCABULARY
 
 KIND = "logit_cache"
 # Rows of logits worked on at a time: what log-softmax writes then stays in the processor's cache.
-_ROWS = 32
+_ROWS = 16
 # Sizes of the groups whose maxima tell on a CPU where the largest classes are.
 _GROUPS = (64, 8)
 # Below this the tail is nothing in 16 bits, and its logarithm must stay finite.
@@ -34,16 +34,22 @@ class Top(NamedTuple):
 
 def top_of(logits: torch.Tensor, top_k: int, temperature: float) -> Top:
     """The k largest classes of logits [n, vocabulary] at a temperature, in float32; all of them where k is larger."""
-    parts = [_top(part, min(top_k, logits.shape[-1]), temperature) for part in torch.split(logits, _ROWS)]
+    # Two tiles for all parts: fresh ones would cost a page fault for every 4 kB, more than the arithmetic in them.
+    scaled = torch.empty(min(_ROWS, len(logits)), logits.shape[-1], device=logits.device)
+    tiles = scaled, torch.empty_like(scaled)
+    parts = [_top(part, min(top_k, logits.shape[-1]), temperature, *tiles) for part in torch.split(logits, _ROWS)]
     return Top(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
-def _top(logits: torch.Tensor, top_k: int, temperature: float) -> Top:
-    scaled = logits.float() / temperature if temperature != 1 else logits.float()
+def _top(logits: torch.Tensor, top_k: int, temperature: float, scaled: torch.Tensor, log_probs: torch.Tensor) -> Top:
+    """Of one part, by way of two tiles that are overwritten."""
+    scaled, log_probs = scaled[: len(logits)].copy_(logits), log_probs[: len(logits)]
+    if temperature != 1:
+        scaled.div_(temperature)
+    # The fused log-softmax, as it is twice as fast as log-sum-exp by itself.
+    torch.log_softmax(scaled, dim=-1, out=log_probs)
     # A GPU sorts whole rows faster than it gathers.
-    _, ids = _largest(scaled, top_k, _GROUPS if scaled.device.type == "cpu" else ())
-    # From the fused log-softmax, as it is twice as fast as log-sum-exp by itself.
-    top = torch.log_softmax(scaled, dim=-1).gather(-1, ids)
+    top, ids = _largest(log_probs, top_k, _GROUPS if log_probs.device.type == "cpu" else ())
     held = torch.logsumexp(top, dim=-1).clamp(max=-_SMALLEST_TAIL)
     return Top(ids, top, torch.log(-torch.expm1(held)))
 
