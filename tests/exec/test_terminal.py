@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -69,8 +68,7 @@ def shell(fake: FakeExporter, tmp_path: Path) -> Terminal:
     """An interactive bash in which `jm` books a command."""
     rc = tmp_path / "rc"
     rc.write_text(f'PS1="$ "\njm() {{ {shlex.join(JOULEMARK)} exec --run r1 --stage student -- "$@"; }}\n')
-    # Without line editing, which at each prompt changes the terminal under what is being typed.
-    argv = ["bash", "--noprofile", "--noediting", "--rcfile", str(rc), "-i"]
+    argv = ["bash", "--noprofile", "--rcfile", str(rc), "-i"]
     return Terminal(argv, environment(fake.url, TERM="dumb"))
 
 
@@ -82,13 +80,11 @@ def test_job_control_of_an_interactive_shell(shell: Terminal, fake: FakeExporter
         terminal.press("\x1a")
         terminal.see("Stopped")
         terminal.see("$ ")
-        time.sleep(1.0)
         terminal.press("jobs; echo in''between\n")
         terminal.see("Stopped")
         terminal.see("inbetween")
         terminal.press("fg\n")
         terminal.see("exec --run r1")
-        time.sleep(1.0)  # The shell names the job before it hands the terminal over.
         terminal.press("word\n")
         terminal.see("got word")
         terminal.see("±")

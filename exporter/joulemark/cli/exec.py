@@ -34,7 +34,8 @@ def command(
 ) -> None:
     """Run a command with its energy booked to a stage.
 
-    Exit code, signals, terminal and stdin pass through; the summary goes to stderr. When the exporter cannot be
+    Exit code, signals, terminal and stdin pass through; the summary goes to stderr. An exit code other than 0 books
+    the stage as failed, its joules kept. When the exporter cannot be
     reached, the command runs all the same (unless --strict). Inside of another 'joulemark exec' of the same run the
     stage suspends the outer one; the command finds the run's name in JOULEMARK_RUN.
     """

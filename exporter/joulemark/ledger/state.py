@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -118,7 +118,16 @@ class StageRequest:
         known = {**{key: key for key in keys.values()}, **keys}
         for device in self.devices:
             if device not in known:
-                raise InvalidField(
-                    f"device {device!r} is not known", field="devices", remedy="use " + ", ".join(sorted(keys))
-                )
+                raise _unknown(device, keys)
         return sorted({known[device] for device in self.devices})
+
+
+def _unknown(device: str, names: Iterable[str]) -> InvalidField:
+    if device.startswith("MIG-"):
+        return InvalidField(
+            f"{device} is a MIG instance, and energy is known for the whole board only",
+            field="devices",
+            remedy="name the board (GET /api/v1/devices lists them), with share true when other instances work for "
+            "other runs: its energy is then split equally and marked",
+        )
+    return InvalidField(f"device {device!r} is not known", field="devices", remedy="use " + ", ".join(sorted(names)))
