@@ -66,8 +66,7 @@ def test_what_one_estimator_missed_is_no_disagreement(
     bench.script.save()
     bench.wait(40.0)
     assert shown(bench)["gpu0"] < ALERT_RATIO
-    # A counter that stands still while power is drawn does disagree, until it is known to be frozen.
-    assert ("estimators_disagree" in caplog.text) == (fault == "frozen")
+    assert "estimators_disagree" not in caplog.text
 
 
 def test_a_ratio_around_the_threshold_does_not_flap() -> None:
