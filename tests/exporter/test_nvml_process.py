@@ -99,6 +99,24 @@ def both_gpus_came(machine: LiveMachine, exporter: Exporter, window: str) -> Non
     assert 300 < summary["joules_by_device"]["gpu1"] < 400 * summary["seconds"]
 
 
+def test_a_gpu_that_hangs_at_the_start_holds_up_nobody_and_joins_later(
+    make_exporter: MakeExporter, nvml_library: Path, tmp_path: Path
+) -> None:
+    machine = LiveMachine(nvml_library, tmp_path, [Gpu(), Gpu()], watts=[100.0, 400.0])
+    machine.fault("hang", gpu=0)
+    exporter = make_exporter("--source", "nvml_counter", env=machine.environment)
+    found = exporter.metrics()
+    assert shows(found, "joulemark_device_info", device="gpu1")
+    assert not shows(found, "joulemark_device_info", device="gpu0")
+    assert "gpu_index=0 not usable now, tried again every second: it does not answer" in exporter.log()
+    window = exporter.put_stage("kd", "teacher")["id"]
+    machine.mend()
+    exporter.wait_for("gpu0", lambda found: shows(found, "joulemark_device_info", device="gpu0", source="nvml_counter"))
+    since = machine.now()
+    exporter.wait_for("a second", lambda _: machine.now() - since > 1)
+    assert exporter.end_stage(window)["joules_by_device"]["gpu0"] > 50
+
+
 def test_modelled_energy_is_said_to_be_so(make_exporter: MakeExporter, nvml_library: Path, tmp_path: Path) -> None:
     if list(Path("/sys/class/powercap").glob("*-rapl:*")) or shutil.which("nvidia-smi"):
         pytest.skip("this machine can be measured")

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pynvml
 from ..clock import Clock
 from ..errors import ReadFailed, SourceUnavailable
 from .base import Device, Reading, Vitals
+from .bounded import BoundedCalls
 from .nvml_calls import has_none, optional, reason, remedy
 from .nvml_gauge import AVERAGED_CALL, INSTANT_CALL, INSTANT_FIELD, MODULE_FIELD, Gauge, find_gauge
 
@@ -29,6 +31,8 @@ _DEFAULT_LIMIT_WATTS = 2000.0
 _LIMIT_HEADROOM = 1.5
 # How long a reload of the library waits for calls in progress.
 _QUIET_SECONDS = 1.0
+# How long a GPU may take to be found and described before the others go on without it.
+_LOOK_SECONDS = 5.0
 # How often it is reloaded while the driver is there and no GPU answers.
 _RELOAD_SECONDS = 10.0
 
@@ -39,6 +43,19 @@ _THROTTLE_REASONS = {
     "hw_thermal": 0x40,
     "hw_power_brake": 0x80,
 }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A GPU as NVML shows it now; it gets its name later."""
+
+    handle: Any
+    device: Device
+    gauge: Gauge
+
+
+# Of the process and not of a source: a GPU that hangs does so for every source that is tried.
+_looks: BoundedCalls[_Found] = BoundedCalls(_LOOK_SECONDS)
 
 
 class NvmlSource:
@@ -64,7 +81,11 @@ class NvmlSource:
         self._open_library()
         if not self._devices:
             pynvml.nvmlShutdown()
-            raise SourceUnavailable("NVML works but shows no GPU: check the container's device request")
+            raise SourceUnavailable(
+                "NVML works but no GPU answers: look for Xid errors in dmesg, try nvidia-smi --gpu-reset or a reboot"
+                if self._incomplete
+                else "NVML works but shows no GPU: check the container's device request"
+            )
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -142,13 +163,18 @@ class NvmlSource:
     @contextmanager
     def _handle(self, device: Device) -> Iterator[Any]:
         """A GPU's handle for some calls, during which the library is not reloaded."""
-        with self._call_ended:
+        with self._in_call():
             handle = self._handles.get(device.key)
             if handle is None:
                 raise ReadFailed("gpu_is_lost", f"NVML does not show {device.key} any more")
+            yield handle
+
+    @contextmanager
+    def _in_call(self) -> Iterator[None]:
+        with self._call_ended:
             self._calls += 1
         try:
-            yield handle
+            yield
         finally:
             with self._call_ended:
                 self._calls -= 1
@@ -179,19 +205,32 @@ class NvmlSource:
         incomplete = False
         for index in range(pynvml.nvmlDeviceGetCount()):
             try:
-                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-                key = _text(pynvml.nvmlDeviceGetUUID(handle))
-                if key in self._stale or key not in self._devices:
-                    self._devices[key] = self._describe(self._name(index, key), key, handle)
-                self._handles[key] = handle
-                self._stale.discard(key)
-            except pynvml.NVMLError as error:
+                self._take(index, _looks.call(f"look-at-gpu-{index}", partial(self._look, index)))
+            except (pynvml.NVMLError, TimeoutError) as error:
                 incomplete = True
+                why = error if isinstance(error, pynvml.NVMLError) else "it does not answer: see dmesg for Xid errors"
                 log.log(
                     logging.DEBUG if self._incomplete else logging.WARNING,
-                    "gpu_index=%d not usable now, tried again every second: %s", index, error,
+                    "gpu_index=%d not usable now, tried again every second: %s",
+                    index, why,
                 )  # fmt: skip
         self._incomplete = incomplete
+
+    def _look(self, index: int) -> _Found:
+        with self._in_call():
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            key = _text(pynvml.nvmlDeviceGetUUID(handle))
+            known = self._devices.get(key)
+            if known and key not in self._stale:
+                return _Found(handle, known, self._gauges[key])
+            return self._describe(key, handle)
+
+    def _take(self, index: int, found: _Found) -> None:
+        key = found.device.key
+        self._gauges[key] = found.gauge
+        self._devices[key] = replace(found.device, name=self._name(index, key))
+        self._handles[key] = found.handle
+        self._stale.discard(key)
 
     def _name(self, index: int, key: str) -> str:
         """The name a GPU has already; a new one is named after its index, or after the next that is free."""
@@ -202,13 +241,13 @@ class NvmlSource:
             index += 1
         return f"gpu{index}"
 
-    def _describe(self, name: str, key: str, handle: Any) -> Device:
+    def _describe(self, key: str, handle: Any) -> _Found:
         counted = self._use_counter and not has_none(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
         model = _text(pynvml.nvmlDeviceGetName(handle))
-        gauge = self._gauges[key] = find_gauge(handle, model)
+        gauge = find_gauge(handle, model)
         mig = optional(pynvml.nvmlDeviceGetMigMode, handle)
-        return Device(
-            name=name,
+        device = Device(
+            name="",
             key=key,
             source=COUNTER if counted else POWER,
             model=f"{model} (whole module, CPU included)" if gauge.of_module else model,
@@ -220,6 +259,7 @@ class NvmlSource:
             gauge=gauge.name,
             mig=bool(mig and mig[0]),
         )
+        return _Found(handle, device, gauge)
 
     def _epoch(self) -> str:
         """The boot and the load of the driver during which counters go on: sysfs numbers each load anew."""

@@ -10,11 +10,15 @@ from ..errors import SourceUnavailable
 from ..settings import Settings
 from . import nvml, rapl, replay
 from .base import Source
+from .bounded import BoundedCalls
 from .cpu_model import NAME as CPU_MODEL
 from .cpu_model import CpuModelSource
 
 log = logging.getLogger(__name__)
 
+# A driver may hang in its very first call: the exporter starts all the same.
+_BUILD_SECONDS = 15.0
+_building: BoundedCalls[Source] = BoundedCalls(_BUILD_SECONDS)
 # What `auto` takes where it is there, in this order.
 MEASURABLE = (nvml.COUNTER, rapl.NAME)
 
@@ -26,7 +30,7 @@ def select_sources(settings: Settings, clock: Clock) -> list[Source]:
     """
     builders = _builders(settings, clock)
     if settings.source != "auto":
-        return [builders[settings.source]()]
+        return [_built(builders, settings.source)]
     return _available(builders, MEASURABLE, logging.INFO) or [builders[CPU_MODEL]()]
 
 
@@ -40,14 +44,22 @@ def late_sources(settings: Settings, clock: Clock, present: Iterable[str]) -> li
 
 def build_source(name: str, settings: Settings, clock: Clock) -> Source:
     """Build one source by its name; raises SourceUnavailable with cause and remedy."""
-    return _builders(settings, clock)[name]()
+    return _built(_builders(settings, clock), name)
+
+
+def _built(builders: Mapping[str, Callable[[], Source]], name: str) -> Source:
+    try:
+        return _building.call(name, builders[name])
+    except TimeoutError:
+        remedy = "the driver hangs: look for Xid errors in dmesg, see whether nvidia-smi answers, load the driver anew"
+        raise SourceUnavailable(f"no answer in {_BUILD_SECONDS:.0f} s; {remedy}") from None
 
 
 def _available(builders: Mapping[str, Callable[[], Source]], names: Iterable[str], level: int) -> list[Source]:
     found: list[Source] = []
     for name in names:
         try:
-            found.append(builders[name]())
+            found.append(_built(builders, name))
         except SourceUnavailable as why:
             log.log(level, "source=%s available=false reason=%s", name, why)
     return found
