@@ -80,11 +80,24 @@ def test_the_nine_cells_are_there() -> None:
 
 
 def test_a_teacher_that_cells_share_is_planned_once(tmp_path: Path) -> None:
-    cells = cells_of(read_document(ROOT / "configs" / "smoke.yaml"))
-    shown = planned(cells, tmp_path)
-    assert len([line for line in shown.splitlines() if line.startswith("teacher")]) == 4
-    assert shown.count("shared") == 2
+    shown = planned(cells_of(read_document(ROOT / "configs" / "smoke.yaml")), tmp_path)
+    assert shown.count("the teacher works in 1 of the 2 runs, which the others share") == 2
     assert "energy: no forecast in all" in shown
+
+
+def test_runs_that_take_the_same_are_one_table_with_what_they_differ_in(tmp_path: Path) -> None:
+    cells = cells_of(read_document(ROOT / "configs" / "olmo2" / "cells.yaml"))
+    shown = planned(cells, tmp_path).splitlines()
+    titles = [line for line in shown if "runs (source tulu-3-sft-mixture, OpenR1-Math-220k" in line]
+    assert len(titles) == len([line for line in shown if line.startswith("student")]) == 9
+    assert all("6 runs" in title and "seed 0, 1), each" in title for title in titles)
+    assert titles[3].startswith("kd, student OLMo-2-0425-1B-SFT: ")
+    # Three data sets, so three caches: the smallest student's runs make them, the others' share them.
+    assert shown.count("the teacher works in 3 of the 6 runs, which the others share") == 2
+    assert len([line for line in shown if line.startswith("teacher") and line.endswith("shared")]) == 4
+    alone = [float(planned([cell], tmp_path).partition("about ")[2].split()[0]) for cell in cells[:6]]
+    together = float(planned(cells[:6], tmp_path).partition("about ")[2].split()[0])
+    assert together == pytest.approx(sum(alone), abs=0.05)
 
 
 def test_what_was_measured_here_foretells_the_next(

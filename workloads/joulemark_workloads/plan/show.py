@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -12,33 +14,74 @@ from .rates import Rates, rates_for
 from .steps import Step, steps_of
 
 _TRAINING_FLOP, _FORWARD_FLOP = 6, 2
-_MOST_CELLS = 12
+_MOST_GROUPS = 12
 _COLUMNS = ("phase", "tokens", "kind", "weights", "operations", "disk", "forecast")
 _JOULES_PER_KWH = 3.6e6
 
 
+class _Planned(NamedTuple):
+    """A run, its steps, and those of them that no run before it pays for."""
+
+    cell: Cell
+    steps: list[Step]
+    fresh: list[Step]
+
+
 def show(cells: list[Cell], work_dir: Path, tag: str, console: Console) -> None:
-    """Print the plan of a grid."""
+    """Print the plan of a grid; runs that take the same are one table."""
     rates = rates_for(cells[0].experiment, work_dir)
     console.print(f"[bold]{cells[0].experiment.name}[/]: {len(cells)} run(s)")
-    shared: set[str] = set()
-    every: list[Step] = []
-    for number, cell in enumerate(cells):
-        steps = steps_of(cell)
-        fresh = [step for step in steps if not step.shared or step.shared not in shared]
-        if number < _MOST_CELLS:
-            console.print(f"\n[bold]{cell.run_name(tag)}[/]: {_training(cell, steps)}")
-            console.print(_table(cell, steps, fresh, rates))
-        shared |= {step.shared for step in steps}
-        every += fresh
-    if len(cells) > _MOST_CELLS:
-        console.print(f"\n… and {len(cells) - _MOST_CELLS} more")
+    planned = _planned(cells)
+    groups = _alike(planned)
+    for group in groups[:_MOST_GROUPS]:
+        console.print(f"\n[bold]{_title(group, tag)}[/]: {_training(*group[0][:2])}")
+        console.print(_table(group, rates))
+        for note in _shared(group):
+            console.print(f"[dim]{note}[/]")
+    if len(groups) > _MOST_GROUPS:
+        console.print(f"\n… and {sum(map(len, groups[_MOST_GROUPS:]))} runs more")
+    every = [step for run in planned for step in run.fresh]
     passing = max(step.passing_bytes for step in every)
     console.print(
         f"\ndisk in all: {_bytes(sum(step.bytes for step in every))} that stay, {_bytes(passing)} while a student is "
         "trained; the models come beside it"
     )
     console.print(_total(every, rates))
+
+
+def _planned(cells: list[Cell]) -> list[_Planned]:
+    shared: set[str] = set()
+    planned = []
+    for cell in cells:
+        steps = steps_of(cell)
+        planned.append(_Planned(cell, steps, [step for step in steps if step.shared not in shared]))
+        shared |= {step.shared for step in steps if step.shared}
+    return planned
+
+
+def _alike(planned: list[_Planned]) -> list[list[_Planned]]:
+    """Runs together that do the same work; which artifact they share is told in the table."""
+    groups: dict[object, list[_Planned]] = {}
+    for run in planned:
+        work = tuple(step._replace(shared="") for step in run.steps)
+        student = run.cell.experiment.student.model_dump_json()
+        groups.setdefault((run.cell.pipeline, student, _training(run.cell, run.steps), work), []).append(run)
+    return list(groups.values())
+
+
+def _title(group: list[_Planned], tag: str) -> str:
+    """The run's name; of several what they have in common, and the values in which they differ."""
+    first = group[0].cell
+    if len(group) == 1:
+        return first.run_name(tag)
+    values = {key: list(dict.fromkeys(run.cell.axes[key] for run in group)) for key in first.axes}
+    common = [_axis(key, found) for key, found in values.items() if len(found) == 1]
+    differing = [_axis(key, found) for key, found in values.items() if len(found) > 1]
+    return f"{', '.join([first.pipeline, *common])}: {len(group)} runs ({'; '.join(differing)}), each"
+
+
+def _axis(key: str, values: list[str]) -> str:
+    return f"{key.rpartition('.')[2]} {', '.join(value.rpartition('/')[2] for value in values)}"
 
 
 def _training(cell: Cell, steps: list[Step]) -> str:
@@ -51,19 +94,30 @@ def _training(cell: Cell, steps: list[Step]) -> str:
     )
 
 
-def _table(cell: Cell, steps: list[Step], fresh: list[Step], rates: Rates | None) -> Table:
+def _table(group: list[_Planned], rates: Rates | None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name in ("phase", "kind") else "right", no_wrap=True)
-    prerun = cell.experiment.prerun
+    prerun = group[0].cell.experiment.prerun
     table.add_row("prerun", f"{prerun.idle_seconds + prerun.burn_in_seconds:g} s")
-    for step in steps:
-        joules = rates.joules(step) if rates else None
-        energy = "shared" if step not in fresh else _joules(joules)
+    for number, step in enumerate(group[0].steps):
+        energy = _joules(rates.joules(step) if rates else None) if _payers(group, number) else "shared"
         weights = f"{step.parameters / 1e9:.3g} B" if step.parameters else ""
         room = _bytes(step.bytes) if step.bytes else ""
         table.add_row(step.phase, f"{step.tokens:,}", step.kind, weights, _operations(step), room, energy)
     return table
+
+
+def _payers(group: list[_Planned], number: int) -> int:
+    return sum(run.steps[number] in run.fresh for run in group)
+
+
+def _shared(group: list[_Planned]) -> Iterator[str]:
+    """Which steps only some runs of a group pay for."""
+    for number, step in enumerate(group[0].steps):
+        payers = _payers(group, number)
+        if 0 < payers < len(group):
+            yield f"the {step.phase} works in {payers} of the {len(group)} runs, which the others share"
 
 
 def _operations(step: Step) -> str:

@@ -17,7 +17,7 @@ from .cache_size import NARROW_VOCABULARY
 
 KIND = "logit_cache"
 # Rows of logits worked on at a time: what log-softmax writes then stays in the processor's cache.
-_ROWS = 16
+_ROWS = 64
 # Sizes of the groups whose maxima tell on a CPU where the largest classes are.
 _GROUPS = (64, 8)
 # Below this the tail is nothing in 16 bits, and its logarithm must stay finite.
