@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +10,7 @@ from typing import Any
 
 import pytest
 from exporter_process import Exporter
+from forked import Forked
 
 from joulemark_workloads.config import PHASES, cells_of, phases_of, read_document
 from joulemark_workloads.errors import WorkloadError
@@ -44,12 +41,9 @@ def run_one(exporter: Exporter, config: Path, work: Path, name: str, *settings: 
     return run_phases(cell, name, work, url=exporter.url, **options)
 
 
-def start(exporter: Exporter, config: Path, work: Path, *argv: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "joulemark_workloads", str(config), "--work-dir", str(work), "--url", exporter.url]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    return subprocess.Popen(
-        [*command, *argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    )
+def start(exporter: Exporter, config: Path, work: Path, *argv: str) -> Forked:
+    work.mkdir(exist_ok=True)
+    return Forked(work / "output.txt", str(config), "--work-dir", str(work), "--url", exporter.url, *argv)
 
 
 def test_each_pipeline_books_every_stage_with_its_tokens(
@@ -132,9 +126,7 @@ def test_phases_in_processes_of_their_own_give_the_same_results_and_the_same_bil
     (cell,) = cells_of(read_document(config))
     for phases in (("prerun", "data"), ("teacher",), ("student", "eval")):
         asked = [word for phase in phases for word in ("--phase", phase)]
-        process = start(exporter, config, tmp_path / "b", "--run", "apart", *asked)
-        output = process.communicate(timeout=300)[0]
-        assert process.returncode == 0, output
+        start(exporter, config, tmp_path / "b", "--run", "apart", *asked).finish()
     apart = Record(tmp_path / "b" / "runs" / "apart", "apart", cell)
     for phase in phases_of(cell.pipeline):
         if phase in ("teacher", "student"):
@@ -178,16 +170,13 @@ def test_a_killed_teacher_goes_on_where_it_was_and_its_joules_are_kept(
     process = start(exporter, config, tmp_path, *slow)
     folder = tmp_path / "artifacts" / "logit_cache"
     deadline = time.monotonic() + 240
-    while len(list(folder.glob("*/*.json"))) < 4 and time.monotonic() < deadline and process.poll() is None:
+    while len(list(folder.glob("*/*.json"))) < 4 and time.monotonic() < deadline and process.runs:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.kill()
     made = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.arrow") if path.with_suffix(".json").exists()}
     assert 0 < len(made) < 600
     before = record_of(exporter, "kd-1")["joules"]
-    again = start(exporter, config, tmp_path, *slow, "--phase", "teacher")
-    output = again.communicate(timeout=400)[0]
-    assert again.returncode == 0, output
+    output = start(exporter, config, tmp_path, *slow, "--phase", "teacher").finish()
     assert "going on with cached teacher logits" in output
     assert all(path.stat().st_mtime_ns == written for path, written in made.items())
     assert len(list(folder.glob("*/*.arrow"))) == 600

@@ -16,10 +16,12 @@ import torch
 from tiny_model import VOCABULARY, tiny_model
 from transformers import TrainerCallback, set_seed
 
+from joulemark_workloads.config import cells_of, read_document
 from joulemark_workloads.config.sections import Distillation, EarlyStopping, Lora, Training
 from joulemark_workloads.errors import WorkloadError
 from joulemark_workloads.evaluation.heldout import heldout_loss
 from joulemark_workloads.phases.context import SilentRun
+from joulemark_workloads.phases.sequence import run_phases
 from joulemark_workloads.student.lora import merged, with_lora
 from joulemark_workloads.student.rows import Rows
 from joulemark_workloads.student.trainer import DistillationTrainer, accumulation, make_trainer
@@ -257,15 +259,15 @@ def test_two_processes_train_as_one_and_all_their_tokens_count(
     command = [str(config), "--work-dir", str(work), "--url", exporter.url]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
-    def start(*argv: str) -> None:
-        done = subprocess.run([sys.executable, *argv], capture_output=True, text=True, env=environment, timeout=300)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    start("-m", "joulemark_workloads", *command, "--run", "alone")
-    start(
-        "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "joulemark_workloads",
-        *command, "--name", "together", "--set", "logit_cache.blocks_per_shard=3",
+    (cell,) = cells_of(read_document(config))
+    run_phases(cell, "alone", work, url=exporter.url)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    options = ["--name", "together", "--set", "logit_cache.blocks_per_shard=3"]
+    done = subprocess.run(
+        [*torchrun, "-m", "joulemark_workloads", *command, *options],
+        capture_output=True, text=True, env=environment, timeout=300,
     )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
     alone, together = (exporter.http.get(f"/api/v1/runs/{name}").json() for name in ("alone", "together"))
 
     def tokens(record: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from functools import cache
 from typing import Any, NamedTuple
 
 import lm_eval
@@ -39,7 +40,7 @@ class TaskRunner:
     def run(self, name: str, limit: int | None) -> Score:
         """The score of a shipped task, or of one of lm-eval's; raises WorkloadError where it is not at hand."""
         shipped = name in shipped_tasks()
-        manager = TaskManager(include_defaults=not shipped)
+        manager = _manager(include_defaults=not shipped)
         if not shipped:
             _check_known(name, manager)
         try:
@@ -82,6 +83,12 @@ class _CountingLM(HFLM):  # type: ignore[misc]  # lm-eval ships no types
         generated = super()._model_generate(context, max_length, stop, **options)
         self.tokens += generated.numel()
         return generated
+
+
+@cache
+def _manager(include_defaults: bool) -> Any:
+    """One for all tasks: to read the thousands that lm-eval knows takes seconds, and joules of the stage."""
+    return TaskManager(include_defaults=include_defaults)
 
 
 def _check_known(name: str, manager: Any) -> None:
