@@ -47,7 +47,7 @@ def normalised(dtype: torch.dtype) -> float:
     scaled, out = tile.float(), torch.empty_like(tile, dtype=torch.float32)
 
     def work(_: Path) -> None:
-        for _ in range(_BLOCK // len(tile)):
+        for _tile in range(_BLOCK // len(tile)):
             torch.log_softmax(scaled.copy_(tile), dim=-1, out=out)
         float(out[0, 0])
 
