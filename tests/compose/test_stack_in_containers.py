@@ -119,43 +119,9 @@ def test_the_exporter_in_its_container_reads_gpus_through_nvml(
     stack.engine.docker("rm", "-f", container)
 
 
-def test_a_kill_in_the_middle_of_a_stage_loses_nothing(stack: LocalStack) -> None:
-    stack.up(FILES, PROFILES, JOULEMARK_DEMO="0")
-    window = stack.put_stage("killed", "teacher")["id"]
-    killed = 'sum(joulemark_energy_joules_total{run="killed"})'
-    stack.until(lambda: (stack.value(killed) or 0) > 1, "a joule is booked and scraped")
-    stack.engine.docker("kill", stack.container("exporter"))
-    seen = stack.value('sum(max_over_time(joulemark_energy_joules_total{run="killed"}[1m]))') or 0
-    assert seen > 1
-    time.sleep(2)
-    stack.engine.docker("start", stack.container("exporter"))
-    stack.until(lambda: stack.get("/-/ready") is not None, "the exporter is back")
-    [active] = stack.get("/api/v1/stage")
-    assert active["id"] == window
-    assert active["joules"] >= seen
-    # The two seconds without an exporter are booked to the stage, as the kernel's counter went on.
-    assert active["seconds"] > 2
-    stack.until(lambda: stack.value('up{job="joulemark"}') == 1, "it is scraped again")
-    stack.until(lambda: (stack.value(killed) or 0) >= active["joules"], "Prometheus has seen more")
-    missing = "sum(joulemark_energy_joules_total) - sum(joulemark_device_energy_joules_total)"
-    assert stack.value(missing) == pytest.approx(0, abs=1e-6)
-    assert stack.value("max(resets(joulemark_energy_joules_total[10m]))") == 0
-    stack.end_stage(window)
-
-
-def test_it_stops_in_time_with_its_ledger_committed(stack: LocalStack) -> None:
-    container = stack.container("exporter")
-    began = time.monotonic()
-    stack.engine.docker("stop", "--time", "10", container)
-    assert time.monotonic() - began < 5
-    assert stack.exit_code("exporter") == 0
-    assert "ledger committed" in stack.engine.docker("logs", "--tail", "3", container, check=False)
-    stack.engine.docker("start", container)
-    stack.until(lambda: stack.get("/-/ready") is not None, "the exporter is back")
-
-
 def test_a_labelled_container_is_booked_through_the_proxy_and_another_left_alone(stack: LocalStack) -> None:
     docker = stack.engine.docker
+    stack.up(FILES, PROFILES, JOULEMARK_DEMO="0")
     runs_before = {run["run"] for run in stack.get("/api/v1/runs")}
     busy = ("--network", "none", BASE, "python3", "-c", "while True: pass")
     labels = ("--label", "joulemark.run=outside", "--label", "joulemark.stage=student")
@@ -215,7 +181,42 @@ def test_a_container_that_exports_metrics_is_scraped_with_its_runs_name(stack: L
     stack.until(lambda: stack.get("/api/v1/stage") == [], "it is ended")
 
 
+def test_a_kill_in_the_middle_of_a_stage_loses_nothing(stack: LocalStack) -> None:
+    window = stack.put_stage("killed", "teacher")["id"]
+    killed = 'sum(joulemark_energy_joules_total{run="killed"})'
+    stack.until(lambda: (stack.value(killed) or 0) > 1, "a joule is booked and scraped")
+    stack.engine.docker("kill", stack.container("exporter"))
+    seen = stack.value('sum(max_over_time(joulemark_energy_joules_total{run="killed"}[1m]))') or 0
+    assert seen > 1
+    time.sleep(2)
+    stack.engine.docker("start", stack.container("exporter"))
+    stack.until(lambda: stack.get("/-/ready") is not None, "the exporter is back")
+    [active] = stack.get("/api/v1/stage")
+    assert active["id"] == window
+    assert active["joules"] >= seen
+    # The two seconds without an exporter are booked to the stage, as the kernel's counter went on.
+    assert active["seconds"] > 2
+    stack.until(lambda: stack.value('up{job="joulemark"}') == 1, "it is scraped again")
+    stack.until(lambda: (stack.value(killed) or 0) >= active["joules"], "Prometheus has seen more")
+    missing = "sum(joulemark_energy_joules_total) - sum(joulemark_device_energy_joules_total)"
+    assert stack.value(missing) == pytest.approx(0, abs=1e-6)
+    assert stack.value("max(resets(joulemark_energy_joules_total[10m]))") == 0
+    stack.end_stage(window)
+
+
+def test_it_stops_in_time_with_its_ledger_committed(stack: LocalStack) -> None:
+    container = stack.container("exporter")
+    began = time.monotonic()
+    stack.engine.docker("stop", "--time", "10", container)
+    assert time.monotonic() - began < 5
+    assert stack.exit_code("exporter") == 0
+    assert "ledger committed" in stack.engine.docker("logs", "--tail", "3", container, check=False)
+    stack.engine.docker("start", container)
+    stack.until(lambda: stack.get("/-/ready") is not None, "the exporter is back")
+
+
 def test_profiles_bring_alerts_to_alertmanager_and_all_samples_to_victoriametrics(stack: LocalStack) -> None:
+    # It shows nothing younger than half a minute.
     copied = 'run:joulemark_energy_joules:sum{run="outside"}'
     stack.until(lambda: stack.value(copied, "VICTORIAMETRICS"), "VictoriaMetrics has what the rules record")
     assert stack.value(copied, "VICTORIAMETRICS") == pytest.approx(stack.value(copied), rel=1e-9)
