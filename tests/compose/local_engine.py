@@ -130,14 +130,14 @@ class LocalEngine:
             if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), _NEW_NETWORK) != 0:
                 raise OSError(ctypes.get_errno(), "cannot enter the engine's network")
 
-    def _build_own(self, name: str) -> None:
-        """An image of this repository's Dockerfiles."""
+    def _build_own(self, name: str) -> str:
+        """An image of this repository's Dockerfiles; what the build said."""
         dockerfile = str(ROOT / "deploy" / "docker" / f"{name}.Dockerfile")
-        self._build(f"joulemark-test/{name}:1", "-f", dockerfile, str(ROOT))
+        return self._build(f"joulemark-test/{name}:1", "-f", dockerfile, str(ROOT))
 
-    def _build(self, tag: str, *words: str) -> None:
+    def _build(self, tag: str, *words: str) -> str:
         base = ("--build-arg", "BASE_IMAGE=joulemark-test/base:1") if "-f" in words else ()
-        self.docker("build", "--quiet", "--network", "none", *base, "--tag", tag, *words)
+        return self.docker("build", "--network", "none", *base, "--tag", tag, *words)
 
     def _pipe(self, command: str) -> None:
         _run(["bash", "-o", "pipefail", "-c", command], env=self.environment)

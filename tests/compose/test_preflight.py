@@ -157,3 +157,24 @@ def test_what_gpus_lack_is_named(tmp_path: Path, driver: bool, toolkit: bool, ke
     assert words.startswith("wrong: compose.gpu.yaml asks for NVIDIA GPUs") if said else words == ""
     assert said in words
     assert not said or "or leave compose.gpu.yaml out" in words
+
+
+# The last of the old ones, which many distributions still carry; only packages of its own time fit it.
+OLD_COMPOSE = ("docker-compose==1.29.2", "jsonschema<4", "pyrsistent", "cached-property", "distro", "docopt")
+OLD_COMPOSE += ("dockerpty", "texttable", "websocket-client", "python-dotenv<1")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="docker-compose 1.29 knows no Python 3.12")
+def test_an_old_compose_says_that_it_is_too_old(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path), *OLD_COMPOSE]
+    done = subprocess.run(pip, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"docker-compose 1.29 cannot be installed here: {done.stderr[-200:]}")
+    command = [sys.executable, "-W", "ignore", "-c", "from compose.cli.main import main; main()", "up"]
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path), "DOCKER_HOST": f"unix://{tmp_path}/none"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    first = done.stderr.splitlines()[0]
+    assert first.endswith(
+        "this Compose is too old, install 2.24 or later, see https://docs.docker.com/compose/install/"
+    )

@@ -234,7 +234,8 @@ def test_after_down_an_up_brings_the_totals_back_and_ends_with_a_distillation(st
     before, token = stack.ledger(), stack.token()
     assert {run for _, run, _ in before} >= {"killed", "outside"}
     stack.compose("down", files=FILES, profiles=PROFILES)
-    stack.engine.workloads.result()
+    # A line of its own, not the command that prints it.
+    assert re.search(r"^\W*(91m)?PyTorch as pip finds it: WITH CUDA", stack.engine.workloads.result(), re.MULTILINE)
     assert_labels(stack, WORKLOADS)
     stack.up()
     assert stack.token() == token
