@@ -161,8 +161,8 @@ def test_what_gpus_lack_is_named(tmp_path: Path, driver: bool, toolkit: bool, ke
 
 # The last of the old ones, which many distributions still carry; only packages of its own time fit it.
 OLD_COMPOSE = [
-    "docker-compose==1.29.2", "jsonschema<4", "pyrsistent", "cached-property", "distro", "docopt", "dockerpty", "texttable",
-    "websocket-client", "python-dotenv<1",
+    "docker-compose==1.29.2", "jsonschema<4", "pyrsistent", "cached-property", "distro", "docopt", "dockerpty",
+    "texttable", "websocket-client", "python-dotenv<1",
 ]  # fmt: skip
 
 
