@@ -57,7 +57,7 @@ class TaskRunner:
                 raise
             raise WorkloadError(
                 f"evaluation task {name!r} cannot be run ({str(error).strip().partition(chr(10))[0][:200]}): it needs "
-                f"a hub in reach (ifeval also 'pip install lm-eval[ifeval]'); without one use {_names()}"
+                f"a hub in reach; without one use {_names()}"
             ) from error
         return _score(name, answer)
 
