@@ -29,7 +29,12 @@ def test_every_shipped_experiment_loads(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name: x\nteacher: t\ncolour: blue\n", "e.yaml:3: colour: unknown key"),
+        ("name: x\nteacher: t\ncolour: blue\n", "e.yaml:3: colour: unknown key, known here are name, "),
+        (
+            "name: x\nteacher: t\ntraining:\n  learning_rat: 1\n",
+            "learning_rat: unknown key, did you mean learning_rate?",
+        ),
+        ("name: x\nteacher: {model: t, revison: a}\n", "teacher.revison: unknown key, did you mean revision?"),
         ("name: x\nteacher: t\nstudent:\n  layers: 0\n", "e.yaml:4: student.layers"),
         ("name: x\nteacher: t\ndistillation:\n  alpha: 1.5\n", "e.yaml:4: distillation.alpha"),
         ("name: x\nteacher: t\ndistillation:\n  alpha: [0.5,\n    1.5]\n", "e.yaml:5: distillation.alpha"),
@@ -53,6 +58,12 @@ def test_a_wrong_key_is_named_with_its_line(tmp_path: Path, text: str, words: st
     with pytest.raises(WorkloadError) as error:
         load(tmp_path, text)
     assert words in str(error.value)
+
+
+def test_a_list_of_wrong_elements_is_not_called_empty_as_well(tmp_path: Path) -> None:
+    with pytest.raises(WorkloadError) as error:
+        load(tmp_path, "name: x\nteacher: t\npipelines: [magic]\n")
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_every_error_is_told_at_once(tmp_path: Path) -> None:

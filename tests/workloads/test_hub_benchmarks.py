@@ -13,18 +13,18 @@ from transformers import AutoTokenizer
 from joulemark_workloads.evaluation import tasks
 from joulemark_workloads.evaluation.tasks import TaskRunner
 
-SUMS = [
+SUMS: list[dict[str, Any]] = [
     {"question": f"Ann has {n} pens and buys {n}.", "answer": f"She has {n} + {n}.\n#### {2 * n}"} for n in range(8)
 ]
-CHOICES = [
+CHOICES: list[dict[str, Any]] = [
     {"question": f"Which is {n}?", "subject": "numbers", "choices": ["0", "1", "2", "3"], "answer": n % 4}
     for n in range(8)
 ]
-ASKED = [
+ASKED: list[dict[str, Any]] = [
     {"key": n, "prompt": f"Write {n}.", "instruction_id_list": [wanted], "kwargs": [{}]}
     for n, wanted in enumerate(["punctuation:no_comma", "detectable_format:title"] * 2)
 ]
-ROWS = {
+ROWS: dict[str, dict[str, list[dict[str, Any]]]] = {
     "openai/gsm8k": {"train": SUMS, "test": SUMS},
     "cais/mmlu": {"dev": CHOICES, "validation": CHOICES, "test": CHOICES},
     "google/IFEval": {"train": ASKED},

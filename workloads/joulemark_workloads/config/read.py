@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from ..errors import WorkloadError
+from .known_keys import instead_of
 
 Key = tuple[str, ...]
 _EXTENDS = "extends"
@@ -24,11 +25,16 @@ class Document(NamedTuple):
 
     def complaints(self, error: ValidationError, moved: Mapping[Key, Key]) -> str:
         """One line per error: place, key, what is wrong; `moved` maps a key to where its value came from."""
-        return "\n".join(self._complaint(one["type"], one["msg"], one["loc"], moved) for one in error.errors())
+        found = error.errors()
+        # A list whose every element is wrong is told to be empty as well: what is wrong in it is enough.
+        within = {one["loc"][:-1] for one in found}
+        told = [one for one in found if not (one["type"] == "too_short" and one["loc"] in within)]
+        return "\n".join(self._complaint(one["type"], one["msg"], one["loc"], moved) for one in told)
 
     def _complaint(self, kind: str, message: str, loc: Sequence[int | str], moved: Mapping[Key, Key]) -> str:
         key = tuple(str(part) for part in loc)
-        what = "unknown key" if kind == "extra_forbidden" else message.removeprefix("Value error, ")
+        unknown = kind == "extra_forbidden"
+        what = f"unknown key, {instead_of(key)}" if unknown else message.removeprefix("Value error, ")
         return f"{self._place(key, moved)}: {'.'.join(key) or 'experiment'}: {what}"
 
     def _place(self, key: Key, moved: Mapping[Key, Key]) -> str:
