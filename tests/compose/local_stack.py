@@ -114,18 +114,24 @@ class LocalStack:
     def end_stage(self, window: str) -> dict[str, Any]:
         return self._write("DELETE", f"stage/{window}", {})
 
-    def rows(self, text: str, server: str = "PROMETHEUS") -> list[tuple[dict[str, str], float]]:
+    def rows(self, text: str) -> list[tuple[dict[str, str], float]]:
         """The samples of an instant vector."""
-        url = f"http://127.0.0.1:{self.ports[server]}/api/v1/query?{urlencode({'query': text})}"
+        url = f"http://127.0.0.1:{self.ports['PROMETHEUS']}/api/v1/query?{urlencode({'query': text})}"
         answer = self._ask(Request(url))
         rows = answer["data"]["result"] if isinstance(answer, dict) else []
         return [(row["metric"], float(row["value"][1])) for row in rows]
 
-    def value(self, text: str, server: str = "PROMETHEUS") -> float | None:
+    def value(self, text: str) -> float | None:
         """The value of a query that has one; None while it has none."""
-        rows = self.rows(text, server)
+        rows = self.rows(text)
         assert len(rows) < 2, rows
         return rows[0][1] if rows else None
+
+    def copied(self, selector: str) -> list[float]:
+        """All values of a series in VictoriaMetrics, whose queries would show none younger than half a minute."""
+        url = f"http://127.0.0.1:{self.ports['VICTORIAMETRICS']}/api/v1/export?{urlencode({'match[]': selector})}"
+        answer = self._ask(Request(url))
+        return list(answer["values"]) if isinstance(answer, dict) else []
 
     def by_stage(self, run: str) -> dict[tuple[str, ...], float]:
         """Joules of every stage of the runs whose name matches; to Prometheus an empty label is none."""
