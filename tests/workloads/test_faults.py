@@ -17,6 +17,7 @@ from tiny_model import tiny_folder
 
 from joulemark_workloads.config import cells_of, read_document
 from joulemark_workloads.errors import WorkloadError
+from joulemark_workloads.phases.faults import explained
 from joulemark_workloads.phases.record import Record
 from joulemark_workloads.phases.sequence import run_phases
 
@@ -37,6 +38,26 @@ def failed(exporter: Exporter, work: Path, phase: str) -> float:
     kept = json.loads((work / "runs" / "r" / "record.json").read_text())["phases"][phase]
     assert kept["state"] == "failed"
     return float(exporter.http.get("/api/v1/runs/r").json()["joules"])
+
+
+@pytest.mark.parametrize(
+    ("error", "phase", "remedy"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "teacher", "logit_cache.batch_blocks"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "eval", "evaluation.batch_size"),
+        (MemoryError(), "student", "training.micro_batch_blocks"),
+    ],
+)
+def test_out_of_memory_names_what_to_lower(error: Exception, phase: str, remedy: str) -> None:
+    with pytest.raises(WorkloadError, match=rf"{phase}: out of memory \(.+\): lower {remedy}"), explained(phase):
+        raise error
+
+
+def test_other_errors_pass_as_they_are() -> None:
+    for error in (RuntimeError("shapes do not match"), FileNotFoundError(errno.ENOENT, "gone")):
+        with pytest.raises(type(error)) as caught, explained("teacher"):
+            raise error
+        assert caught.value is error
 
 
 def test_a_full_disk_keeps_the_whole_shards_and_the_next_start_makes_the_rest(
