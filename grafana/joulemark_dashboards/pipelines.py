@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard
-from grafana_foundation_sdk.models import units
+from grafana_foundation_sdk.models import common, units
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
 from . import panels, variables
@@ -37,18 +37,20 @@ def build() -> dashboard.Dashboard:
 
 
 def _teacher_share() -> Any:
-    return panels.number(
+    panel = panels.number(
         About(
             "Which share of the energy is teacher-side?",
-            "Energy of the teacher stages of the selected runs over all their energy, as they burnt it. A run that "
+            "Energy of the teacher stages of the selected runs over all their energy, as they burnt it, apart by "
+            "origin: MODELLED and PUBLISHED energy was not measured here. A run that "
             "reused a teacher's output burnt none of it itself: choose one-off accounting in the table below to see "
             "what it would have cost alone.",
             units.PercentUnit,
             _NO_RUN,
             1,
         ),
-        latest("A", ask.TEACHER_SHARE, "teacher-side"),
+        latest("A", ask.TEACHER_SHARE, "{{mark}}"),
     )
+    return panel.text_mode(common.BigValueTextMode.VALUE_AND_NAME)
 
 
 def _teacher_share_by_pipeline() -> Any:
@@ -67,16 +69,17 @@ def _teacher_share_by_pipeline() -> Any:
 
 
 def _total() -> Any:
-    return panels.number(
+    panel = panels.number(
         About(
             "How much energy until now?",
             "Sum of the selected runs' energy, teacher side included, as they burnt it; it grows while they run. "
-            "Modelled or published where the table says so. Energy that no stage claims is not in it.",
+            "Apart by origin: MODELLED and PUBLISHED energy was not measured here. What no stage claims is not in it.",
             units.WattHour,
             _NO_RUN,
         ),
-        latest("A", ask.TOTAL_WATT_HOURS, "energy"),
+        latest("A", ask.TOTAL_WATT_HOURS, "{{mark}}"),
     )
+    return panel.text_mode(common.BigValueTextMode.VALUE_AND_NAME)
 
 
 def _watts() -> Any:

@@ -73,10 +73,27 @@ def test_the_breakdown_is_what_the_paper_prints(drawn: dict[str, Drawn]) -> None
         frame = drawn["pipelines"].only(title)
         rows = dict(frame.rows("run"))
         for run, stages in STAGES.items():
-            found = {stage: value for stage, value in rows[run].items() if value is not None and stage != "run"}
+            row = rows[f"{run} PUBLISHED"]
+            found = {stage: value for stage, value in row.items() if value is not None and stage != "run"}
             assert found == pytest.approx(stages, rel=1e-12), run
+        assert f"{LIVE_RUN} MODELLED" in rows
+        assert GPU_RUN in rows, "a measurement needs no mark"
         order = [field.title for field in frame.fields]
         assert order[:6] == ["run", "prerun", "data", "teacher", "student", "eval"], "as a pipeline runs"
+
+
+def test_totals_are_told_apart_by_where_they_come_from(drawn: dict[str, Drawn]) -> None:
+    def figures(title: str) -> dict[str, float]:
+        fields = [field for frame in drawn["pipelines"].frames[title] for field in frame.fields if field.type != "time"]
+        return {field.title: field.values[-1] for field in fields}
+
+    published = {run: sum(stages.values()) for run, stages in STAGES.items()}
+    energy = figures("How much energy until now?")
+    assert set(energy) == {"MODELLED", "PUBLISHED", "measured"}
+    assert energy["PUBLISHED"] == pytest.approx(sum(published.values()), rel=1e-12)
+    taught = sum(stages.get("teacher", 0) for stages in STAGES.values())
+    share = figures("Which share of the energy is teacher-side?")
+    assert share["PUBLISHED"] == pytest.approx(taught / sum(published.values()), rel=1e-12)
 
 
 def test_break_even_is_the_paper_s_in_numbers_and_in_words(drawn: dict[str, Drawn]) -> None:
@@ -102,13 +119,13 @@ def test_the_amortisation_curve_meets_the_baseline_at_n_star(drawn: dict[str, Dr
     frame = drawn["worth_it"].only("From how many students on is a shared teacher paid for?")
     by_students = dict(frame.rows("students"))
     assert list(by_students) == [1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20], "ascending, as the panel needs them"
-    assert by_students[10]["paper-kd-1b"] == pytest.approx(1.0, rel=1e-12)
+    assert by_students[10]["paper-kd-1b PUBLISHED"] == pytest.approx(1.0, rel=1e-12)
     for run, (base, teacher, student) in {
         "paper-kd-13b": (33.15, 11.00, 30.05),
         "paper-synthetic-sft-1b": (6.30, 10.60, 5.35),
     }.items():
         for students, row in by_students.items():
-            assert row[run] == pytest.approx((student + teacher / students) / base, rel=1e-12)
+            assert row[f"{run} PUBLISHED"] == pytest.approx((student + teacher / students) / base, rel=1e-12)
 
 
 def test_the_table_of_runs_has_each_figure_and_its_origin(drawn: dict[str, Drawn]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .selectors import FACTS, by_run, metric, of_runs, stage_starts, watt_hours
+from .selectors import FACTS, by_origin, by_run, metric, of_runs, stage_starts, watt_hours, with_marked_runs
 
 _ENERGY = "run_accounting:joulemark_energy_joules:sum"
 _ACCOUNTING = 'accounting=~"$accounting"'
@@ -10,9 +10,9 @@ _ACCOUNTING = 'accounting=~"$accounting"'
 _READ = metric("joulemark_source_up")
 _UNATTRIBUTED = 'stage="unattributed"'
 
-TOTAL_WATT_HOURS = watt_hours(f"sum({of_runs('run:joulemark_energy_joules:sum')})")
+TOTAL_WATT_HOURS = watt_hours(by_origin("run:joulemark_energy_joules:sum"))
 TEACHER_SHARE = (
-    f"sum({of_runs('run:joulemark_teacher_energy_joules:sum')}) / sum({of_runs('run:joulemark_energy_joules:sum')})"
+    f"{by_origin('run:joulemark_teacher_energy_joules:sum')} / {by_origin('run:joulemark_energy_joules:sum')}"
 )
 _PIPELINE = f"max by (run, pipeline) ({FACTS})"
 TEACHER_SHARE_BY_PIPELINE = (
@@ -38,7 +38,9 @@ RUN_FACTS = f"max by (run, pipeline, student, teacher, dataset, origin) ({FACTS}
 BARS = 30
 _DEAREST = f"topk({BARS}, {by_run('run:joulemark_energy_joules:sum')})"
 STAGE_WATT_HOURS = watt_hours(
-    f"(max by (run, stage) ({of_runs('run_stage:joulemark_energy_joules:sum')}) and on (run) {_DEAREST})"
+    with_marked_runs(
+        f"(max by (run, stage) ({of_runs('run_stage:joulemark_energy_joules:sum')}) and on (run) {_DEAREST})"
+    )
 )
 
 

@@ -27,6 +27,30 @@ def by_run(rule: str, *matchers: str, operation: str = "max") -> str:
     return f"{operation} by (run) ({of_runs(rule, *matchers)})"
 
 
+_ORIGIN = "run:joulemark_run_origin:info"
+# What is no measurement is said in capitals; a measurement needs no word.
+_MARKS = ("modelled", "published")
+
+
+def _marked(text: str) -> str:
+    """The origin of runs, with `text` (which names it as %s) in a label `mark` where it is no measurement."""
+    origin = _ORIGIN
+    for name in _MARKS:
+        origin = f'label_replace({origin}, "mark", "{text % name.upper()}", "origin", "{name}")'
+    return f"max by (run, mark) ({origin})"
+
+
+def by_origin(rule: str) -> str:
+    """Sum over the chosen runs, those of each origin apart: MODELLED, PUBLISHED, measured."""
+    named = f'label_replace({_marked("%s")}, "mark", "measured", "mark", "")'
+    return f"sum by (mark) ({by_run(rule)} * on (run) group_left (mark) {named})"
+
+
+def with_marked_runs(query: str) -> str:
+    """The query with the origin behind the run's name where it is no measurement: kd-1 MODELLED."""
+    return f'label_join({query} * on (run) group_left (mark) {_marked(" %s")}, "run", "", "run", "mark")'
+
+
 def stage_starts(*labels: str) -> str:
     """Unix milliseconds at which open stages began, by stage and `window`, which is stage and phase in one text.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .selectors import FACTS, RUN, by_run, of_runs, watt_hours
+from .selectors import FACTS, RUN, by_run, of_runs, watt_hours, with_marked_runs
 
 _ACCOUNTING = 'accounting=~"$accounting"'
 _QUALITY = "run:joulemark_quality:ratio"
@@ -83,10 +83,11 @@ SHARED_BY = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20)
 _STUDENT = by_run("run:joulemark_student_energy_joules:sum")
 _TEACHER = f"({by_run('run:joulemark_full_teacher_energy_joules:sum')} > 0)"
 _BASELINE = by_run("run:joulemark_baseline_student_energy_joules:avg")
-AMORTISED = " or ".join(
+_CURVES = " or ".join(
     f'label_replace(({_STUDENT} + {_TEACHER} / {students}) / {_BASELINE}, "students", "{students}", "", "")'
     for students in SHARED_BY
 )
+AMORTISED = with_marked_runs(f"({_CURVES})")
 
 _FACILITY_KWH = f"({ENERGY} * ($pue) / 3.6e6)"
 CO2E = f"({_FACILITY_KWH} * ($zone)) >= 0"
