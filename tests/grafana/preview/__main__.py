@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the pictures go")
     parser.add_argument("--ledger", type=Path, help="folder of a demo's ledger, e.g. .joulemark/ledger")
+    parser.add_argument("--width", type=int, default=1280, help="pixels: 1280 of a laptop, 3840 of a wall")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     ledger = options.ledger if options.ledger and options.ledger.exists() else None
@@ -42,7 +43,7 @@ def main() -> None:
             scene.stop()
     for one, drawn in zip(answers, draw(answers), strict=True):
         path = options.folder / f"board_{one.name}.png"
-        draw_board(dict(one.board), drawn, note, path)
+        draw_board(dict(one.board), drawn, note, path, options.width)
         print(f"{path}  {path.stat().st_size // 1000} kB")
 
 

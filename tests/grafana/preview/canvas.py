@@ -1,4 +1,4 @@
-"""A board as one picture: Grafana's grid of 24 columns, 1280 pixels wide, a frame and a title for each panel."""
+"""A board as one picture: Grafana's grid of 24 columns, rows of one height, a frame and a title for each panel."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from PIL import Image
 
 from .pictures import DRAW, INK, MUTED
 
-WIDTH, ROW, GAP, HEAD, DPI = 1280, 38, 8, 78, 100
+ROW, GAP, HEAD, DPI = 38, 8, 78, 100
 PAPER, PANEL, EDGE = "#111217", "#181b1f", "#2c3235"
 TITLE_HEIGHT = 26
 
 
-def draw_board(board: dict[str, Any], drawn: Drawn, note: str, path: Path) -> None:
-    """Write a board's picture, with a note on what it was fed with."""
+def draw_board(board: dict[str, Any], drawn: Drawn, note: str, path: Path, width: int = 1280) -> None:
+    """Write a board's picture, so many pixels wide, with a note on what it was fed with."""
     mpl.rcParams.update({"font.family": "DejaVu Sans", "font.size": 8, "text.color": INK, "axes.labelcolor": INK})
     rows = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in board["panels"])
     height = HEAD + rows * ROW + GAP
-    figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=PAPER)
     _head(figure, board, note, height)
     for panel in board["panels"]:
         _panel(figure, panel, drawn, height)
@@ -38,7 +38,7 @@ def _head(figure: Figure, board: dict[str, Any], note: str, height: int) -> None
     names = [_variable(variable) for variable in board["templating"]["list"]]
     links = "   ".join(f"↗ {link['title']}" for link in board["links"])
     _text(figure, 12, height - 18, board["title"], height, size=12, weight="bold")
-    _text(figure, WIDTH - 12, height - 18, links, height, ha="right", color=MUTED)
+    _text(figure, _width(figure) - 12, height - 18, links, height, ha="right", color=MUTED)
     _text(figure, 12, height - 39, "   ".join(names), height, size=7.5)
     _text(
         figure, 12, height - 58, f"Preview by the project's proofing tool, not by Grafana. {note}", height, color=MUTED
@@ -52,14 +52,15 @@ def _variable(variable: dict[str, Any]) -> str:
 
 
 def _panel(figure: Figure, panel: dict[str, Any], drawn: Drawn, height: int) -> None:
-    at, unit = panel["gridPos"], (WIDTH - GAP) / 24
+    whole = _width(figure)
+    at, unit = panel["gridPos"], (whole - GAP) / 24
     left, width = GAP + at["x"] * unit, at["w"] * unit - GAP
     top = height - HEAD - at["y"] * ROW
     tall = at["h"] * ROW - GAP
     figure.add_artist(
         FancyBboxPatch(
-            (left / WIDTH, (top - tall) / height),
-            width / WIDTH,
+            (left / whole, (top - tall) / height),
+            width / whole,
             tall / height,
             boxstyle="square,pad=0",
             facecolor=PANEL,
@@ -70,7 +71,7 @@ def _panel(figure: Figure, panel: dict[str, Any], drawn: Drawn, height: int) -> 
     )
     title = textwrap.shorten(panel["title"], int(width / 6.0), placeholder="…")
     _text(figure, left + 9, top - 14, title, height, size=8.2, weight="bold")
-    axes = figure.add_axes((left / WIDTH, (top - tall) / height, width / WIDTH, (tall - TITLE_HEIGHT) / height))
+    axes = figure.add_axes((left / whole, (top - tall) / height, width / whole, (tall - TITLE_HEIGHT) / height))
     axes.set_facecolor(PANEL)
     _fill(axes, panel, drawn, width, tall - TITLE_HEIGHT)
 
@@ -86,4 +87,8 @@ def _fill(axes: Axes, panel: dict[str, Any], drawn: Drawn, width: float, tall: f
 
 
 def _text(figure: Figure, x: float, y: float, text: str, height: int, *, size: float = 8, **style: Any) -> None:
-    figure.text(x / WIDTH, y / height, text, fontsize=size, va="center", **style)
+    figure.text(x / _width(figure), y / height, text, fontsize=size, va="center", **style)
+
+
+def _width(figure: Figure) -> float:
+    return float(figure.get_figwidth()) * DPI

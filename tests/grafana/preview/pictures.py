@@ -54,10 +54,10 @@ def barchart(axes: Axes, panel: dict[str, Any], frames: Sequence[Frame], drawn: 
         long = [_number(v) / (sums[row] or 1) if share else _number(v) for row, v in enumerate(part.values)]
         axes.barh(range(frame.length), long, left=left, color=part.colour, height=0.74, label=part.title)
         left = [a + b for a, b in zip(left, long, strict=True)]
-    axes.set_yticks(range(frame.length), [str(name)[:32] for name in names.values])
+    axes.set_yticks(range(frame.length), [str(name)[:40] for name in names.values])
     axes.invert_yaxis()
     ticked(axes, "x", "percentunit" if share else parts[0].config["unit"])
-    _plain(axes, size, left=0.0 if not frame.length else 6.2 * max(len(str(n)[:32]) for n in names.values))
+    _plain(axes, size, left=0.0 if not frame.length else 6.2 * max(len(str(n)[:40]) for n in names.values))
     _legend(axes, size)
 
 
