@@ -48,42 +48,53 @@ def test_a_pipeline_that_has_not_run_is_foretold_from_the_others() -> None:
     assert found.joules == pytest.approx(100.0)
 
 
-class View(LedgerView):
-    """An exporter that has measured so much."""
-
-    def __init__(self, joules: float | None) -> None:
-        super().__init__("http://127.0.0.1:9")
-        self.answer = joules
-
-    def joules(self, names: list[str]) -> float | None:
-        return self.answer
-
-
 def test_a_budget_of_energy_is_that_and_no_more() -> None:
-    view = View(0.0)
-    budget = Budget(view, ["a"], max_kwh=0.5, max_hours=None)
-    view.answer = 0.4999 * 3.6e6
+    spent: list[float | None] = [0.0]
+    budget = Budget(lambda: spent[-1], max_kwh=0.5, max_hours=None)
+    spent.append(0.4999 * 3.6e6)
     budget.check()
-    view.answer = 0.5 * 3.6e6
+    spent.append(0.5 * 3.6e6)
     with pytest.raises(BudgetSpent, match=r"0\.5 of 0\.5 kWh.*start again to go on"):
         budget.check()
-    view.answer = None
+    spent.append(None)
     budget.check()
 
 
 def test_a_budget_of_energy_needs_a_meter() -> None:
     with pytest.raises(WorkloadError, match="--max-kwh needs an exporter"):
-        Budget(View(None), [], max_kwh=1.0, max_hours=None)
+        Budget(lambda: None, max_kwh=1.0, max_hours=None)
 
 
 def test_a_budget_of_time_counts_from_the_start() -> None:
     now = 100.0
-    budget = Budget(View(None), [], max_kwh=None, max_hours=1.0, clock=lambda: now)
+    budget = Budget(lambda: None, max_kwh=None, max_hours=1.0, clock=lambda: now)
     now += 3599.0
     budget.check()
     now += 1.0
     with pytest.raises(BudgetSpent, match="the time is up"):
         budget.check()
+
+
+def test_the_references_that_a_grid_makes_on_its_way_are_on_its_budget(
+    experiment_file: Callable[..., Path],
+    tmp_path: Path,
+    make_exporter: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    exporter = make_exporter("--source", "cpu_model")
+    cells = cells_of(read_document(experiment_file("sft"), ["training.seed=[0, 1]"]))
+    asked: list[set[str]] = []
+    joules = LedgerView.joules
+
+    def noted(view: LedgerView, names: list[str]) -> float | None:
+        asked.append(set(names))
+        return joules(view, names)
+
+    monkeypatch.setattr(LedgerView, "joules", noted)
+    run_cells(cells, Options(tmp_path / "work", "t", url=exporter.url, max_kwh=1.0))
+    billed = {run["run"] for run in exporter.http.get("/api/v1/runs").json()}
+    assert {name.partition("-")[0] for name in billed} == {"sft", "reference", "untrained"}
+    assert asked[-1] >= billed > asked[0] & billed
 
 
 def test_a_grid_that_ran_out_of_energy_goes_on_with_more(

@@ -74,11 +74,17 @@ def _open(cell: Cell, name: str, url: str | None, baseline: str | None) -> Any:
     )
 
 
+def setup_run(experiment: str) -> str:
+    """The run whose bill has what is done once for all runs of an experiment."""
+    return f"setup-{experiment}"
+
+
 def _convert(context: Context) -> None:
     """Unpacking the shipped model is done once for all runs, so it is on a bill of its own and on no student's."""
     if ranks.is_first() and needs_conversion(context.experiment.teacher.model, context.work_dir):
-        name = f"setup-{context.experiment.name}"
-        setup = joulemark.run(name, url=context.url, pipeline="setup", **facts_of(context.cell))
+        setup = joulemark.run(
+            setup_run(context.experiment.name), url=context.url, pipeline="setup", **facts_of(context.cell)
+        )
         with setup as run, run.stage("prerun", phase="unpack_model"):
             _ = context.teacher
     ranks.barrier()

@@ -6,30 +6,27 @@ import time
 from collections.abc import Callable
 
 from ..errors import BudgetSpent, WorkloadError
-from ..ledger_view import LedgerView
 
 _JOULES_PER_KWH = 3.6e6
 
 
 class Budget:
-    """A limit of energy, of time, of both or of neither; time counts from now, energy over all runs of the grid."""
+    """A limit of energy, of time, of both or of neither; time from now, energy in joules as `spent` says."""
 
     def __init__(
         self,
-        view: LedgerView,
-        runs: list[str],
+        spent: Callable[[], float | None],
         max_kwh: float | None,
         max_hours: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._view = view
-        self._runs = runs
+        self._spent = spent
         self._max_kwh = max_kwh
         self._max_hours = max_hours
         self._clock = clock
         self._began = clock()
-        if max_kwh is not None and view.joules([]) is None:
-            raise WorkloadError(f"--max-kwh needs an exporter, and none answers at {view.url}: start 'joulemark serve'")
+        if max_kwh is not None and spent() is None:
+            raise WorkloadError("--max-kwh needs an exporter, and none answers: start 'joulemark serve', or see --url")
 
     def check(self) -> None:
         """Raise BudgetSpent where no more may be used; an exporter that is silent for now says nothing."""
@@ -37,7 +34,7 @@ class Budget:
         if self._max_hours is not None and hours >= self._max_hours:
             raise BudgetSpent(f"the time is up: {hours:.2f} of {self._max_hours:g} h; start again to go on")
         if self._max_kwh is not None:
-            joules = self._view.joules(self._runs) or 0.0
+            joules = self._spent() or 0.0
             if joules >= self._max_kwh * _JOULES_PER_KWH:
                 raise BudgetSpent(
                     f"the energy is spent: {joules / _JOULES_PER_KWH:.4g} of {self._max_kwh:g} kWh; give more with "

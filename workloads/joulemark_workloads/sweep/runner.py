@@ -14,7 +14,7 @@ from ..errors import BudgetSpent, WorkloadError
 from ..ledger_view import LedgerView
 from ..phases.record import Record
 from ..phases.reference import reference_runs
-from ..phases.sequence import run_phases
+from ..phases.sequence import run_phases, setup_run
 from ..terminal import console
 from .budget import Budget
 from .forecast import Cost, forecast
@@ -50,11 +50,17 @@ def run_cells(cells: list[Cell], options: Options) -> Outcome:
     outcome = Outcome([(cell, options.run or cell.run_name(options.tag)) for cell in cells])
     names = dict(outcome.runs)
     view = LedgerView(options.url)
-    every_run = [*names.values(), *reference_runs(cells[0].experiment.name, options.work_dir)]
-    budget = Budget(view, every_run, options.max_kwh, options.max_hours)
+    experiment = cells[0].experiment.name
+
+    def spent() -> float | None:
+        """Joules so far, with what was done once for all runs; the references come up on the way."""
+        once = [setup_run(experiment), *reference_runs(experiment, options.work_dir)]
+        return view.joules([*names.values(), *once])
+
+    budget = Budget(spent, options.max_kwh, options.max_hours)
     for number, (cell, name) in enumerate(outcome.runs):
         if len(cells) > 1:
-            _say_where(number, outcome, view)
+            _say_where(number, outcome, spent())
         base = cell.baseline(cells)
         try:
             outcome.records[name] = run_phases(
@@ -77,14 +83,13 @@ def run_cells(cells: list[Cell], options: Options) -> Outcome:
     return outcome
 
 
-def _say_where(number: int, outcome: Outcome, view: LedgerView) -> None:
+def _say_where(number: int, outcome: Outcome, so_far: float | None) -> None:
     """Which run, the joules so far, and a forecast to the end."""
     name = outcome.runs[number][1]
     console.rule(f"[bold]{name}[/] ({number + 1} of {len(outcome.runs)})")
     if not ranks.is_first():
         return
     costs = [_cost(done, outcome.records[run]) for done, run in outcome.runs[:number] if run in outcome.records]
-    so_far = view.joules([run for _, run in outcome.runs[: number + 1]])
     left = forecast(costs, [(cell.pipeline, artifact_facts(cell)) for cell, _ in outcome.runs[number:]])
     words = [] if so_far is None else [f"{so_far:,.0f} J so far"]
     if left is not None:
