@@ -63,6 +63,8 @@ def test_every_combination_is_valid_and_hardened(overrides: tuple[str, ...], pro
         assert not service.get("privileged"), name
         assert re.fullmatch(r"[\w./-]+:[\w.-]+", service["image"]), "pinned by tag"
         assert not service["image"].endswith(":latest")
+        # What is built here is never asked of a registry, where a namesake might lie.
+        assert (service.get("pull_policy") == "never") == service["image"].startswith("joulemark/"), name
         assert (service.get("restart") == "unless-stopped") == (name in LASTING), name
         for port in service.get("ports", ()):
             assert port["host_ip"] == "127.0.0.1", name
