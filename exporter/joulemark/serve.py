@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import sys
@@ -56,6 +57,9 @@ def serve(settings: Settings) -> None:
             for thread in beside:
                 thread.start()
             app = create_app(meter, _links(settings), [watch.samples for watch in watches])
+            # What is there now stays: to look through it for garbage again and again takes milliseconds each time.
+            gc.collect()
+            gc.freeze()
             serve_http(app, listeners, protection, settings.allowed_hosts)
         finally:
             for thread in reversed(beside):

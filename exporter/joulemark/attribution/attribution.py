@@ -47,9 +47,9 @@ class DeviceAccount:
         self.sensor = False
         # Whether the counter is what is booked, and not sampled power.
         self.counting = not (device.fallback and device.source == device.fallback)
-        # When the latest look was made, and whether it failed.
+        # When the latest look was made, whether it failed, and how often anything was read, failed or handed over.
         self.looked: float | None = None
-        self.failing = False
+        self.failing, self.changes = False, 0
         self.ticks = TickTracker(device.tick_seconds)
         self.gauge = Gauge(device.power_tick_seconds)
         self._hand_overs = HandOvers(holders_settled, boundaries or [])
@@ -69,8 +69,6 @@ class DeviceAccount:
             device, self.total_joules, self.gap_seconds, self.settled, self.holders_settled, self.boundaries,
             steady=self.steady,
         )  # fmt: skip
-
-    # -- what others ask -----------------------------------------------------------------------------------
 
     @property
     def settled(self) -> Tick | None:
@@ -115,11 +113,10 @@ class DeviceAccount:
         spans = self._hand_overs.held(start, self.steady)
         return sum(rate * seconds / len(holders) for holders, seconds in spans if holder in holders)
 
-    # -- what happens --------------------------------------------------------------------------------------
-
     def change_holders(self, holders: Holders, at: float) -> None:
         """Hand the device over at an instant, not before any earlier hand-over."""
         if holders != self.holders:
+            self.changes += 1
             at = self._hand_overs.not_before(at)
             self.power.hand_over(at, holders)
             self._hand_overs.add(holders, at, self._booked_until())
@@ -153,6 +150,7 @@ class DeviceAccount:
         """It came back described otherwise; under another epoch its counter cannot be read on."""
         self._counter.restarted = self._counter.restarted or device.epoch != self.device.epoch
         self.device = device
+        self.changes += 1
         self._hole.most_watts = device.power_limit_watts or 0.0
         self.power.averaging = device.averaging_seconds
 
@@ -297,4 +295,5 @@ class DeviceAccount:
         self.total_joules += settlement.joules
         self.integral_joules += sum(booking.integral_joules for booking in settlement.bookings)
         self.gap_seconds += gap
+        self.changes += 1
         return settlement

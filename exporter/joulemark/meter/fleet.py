@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ..attribution.agreement import Agreement, Seen
+from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Settlement
 from ..clock import Clock
 from ..errors import ReadFailed
@@ -53,6 +54,8 @@ class Fleet:
         self._health = ledger.state.health
         self._vitals: dict[str, Vitals | None] = {}
         self._agreement: dict[str, Agreement] = {}
+        # When an account wants its next reading, as found when it had changed so many times.
+        self._planned: dict[str, tuple[DeviceAccount, int, float | None]] = {}
 
     # -- readings ------------------------------------------------------------------------------------------
 
@@ -79,13 +82,21 @@ class Fleet:
         """The devices that want a reading beside the regular ones, and when they can have it."""
         due = []
         with self._lock:
+            under_way = self._reader.under_way(now)
             for device in self.devices:
                 account = self._ledger.state.accounts[device.key]
-                instant = next_reading(account)
+                instant = self._wanted(account)
                 if instant is not None:
                     look = Look(device, self._read_by[device.key], power=not account.counting)
-                    due.append((look, max(instant, self._reader.free_at(device.key, now))))
+                    due.append((look, max(instant, under_way.get(device.key, now))))
         return due
+
+    def _wanted(self, account: DeviceAccount) -> float | None:
+        """When it wants its next reading; found anew only when it has changed, as this is asked all the time."""
+        known = self._planned.get(account.device.key)
+        if known is None or known[0] is not account or known[1] != account.changes:
+            known = self._planned[account.device.key] = account, account.changes, next_reading(account)
+        return known[2]
 
     def note_agreement(self, steady: float) -> None:
         """Compare the two estimators of each device that has two; about once a second."""

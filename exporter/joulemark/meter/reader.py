@@ -68,10 +68,10 @@ class InlineReader:
             if look.vitals and isinstance(found.outcome, Reading):
                 self._vitals_sink(look.device, look.source.vitals(look.device))
 
-    def free_at(self, key: str, now: float) -> float:
-        """Now: nothing is under way."""
-        del key
-        return now
+    def under_way(self, now: float) -> Mapping[str, float]:
+        """Nothing is."""
+        del now
+        return {}
 
     def hung(self, seconds: float) -> Mapping[str, float]:
         """Nothing hangs that was waited for."""
@@ -97,6 +97,8 @@ class ThreadedReader:
         self._busy: dict[str, float] = {}
         self._again: dict[str, Look] = {}
         self._expected: dict[str, float] = {}
+        # For each who waits, the devices for which he still does.
+        self._awaited: dict[int, set[str]] = {}
         self._workers = self._idle = 0
         self._closed = False
 
@@ -109,22 +111,30 @@ class ThreadedReader:
                 self._enqueue(look)
             seconds = sum(self._expected.get(look.device.key, 0.0) for look in self._queue)
             self._staff(min(len(self._queue), max(1, math.ceil(seconds / _WORKER_SECONDS))))
-            keys = {look.device.key for look in wanted if self._answers_by(look.device.key, deadline)}
-            while any(key in self._busy for key in keys) or any(look.device.key in keys for look in self._queue):
+            self._wait({x.device.key for x in wanted if self._answers_by(x.device.key, deadline)}, deadline)
+
+    def _wait(self, keys: set[str], deadline: float) -> None:
+        """Wait for devices that are being read; with the lock held."""
+        under_way = {*self._busy, *(look.device.key for look in self._queue)}
+        awaited = self._awaited[id(keys)] = keys & under_way
+        try:
+            while awaited and not self._closed:
                 left = deadline - self._clock.steady()
                 if left <= 0:
                     # Whoever holds the queue up is stuck in a call: somebody else must go on with the rest.
                     self._staff(len(self._queue))
                     return
                 self._work_done.wait(left)
+        finally:
+            del self._awaited[id(keys)]
 
-    def free_at(self, key: str, now: float) -> float:
-        """When a device can be read again: now, or when the call under way is expected back."""
+    def under_way(self, now: float) -> Mapping[str, float]:
+        """The devices that are being read or wait for it, with the instant when they can be read again."""
         with self._work_done:
-            queued = any(look.device.key == key for look in self._queue)
-            if key not in self._busy and not queued:
-                return now
-            return max(now + _LATE_SECONDS, self._busy.get(key, now) + self._expected.get(key, 0.0))
+            keys = {*self._busy, *(look.device.key for look in self._queue)}
+            return {
+                key: max(now + _LATE_SECONDS, self._busy.get(key, now) + self._expected.get(key, 0.0)) for key in keys
+            }
 
     def hung(self, seconds: float) -> Mapping[str, float]:
         """The devices whose call has not returned for so long, with the time since it was made."""
@@ -202,7 +212,12 @@ class ThreadedReader:
             if again and not self._closed:
                 self._queue.append(again)
                 self._staff(1)
-            self._work_done.notify_all()
+            waiting = [awaited for awaited in self._awaited.values() if key in awaited]
+            for awaited in waiting:
+                awaited.discard(key)
+            # To wake somebody for each device that he waits for would cost more than the readings.
+            if not all(waiting):
+                self._work_done.notify_all()
 
 
 Reader = InlineReader | ThreadedReader
