@@ -58,13 +58,16 @@ class InlineReader:
         self._sink = sink
         self._vitals_sink = vitals_sink
         self._clock = clock
+        # What is read first must be booked first, whoever reads.
+        self._reading = threading.RLock()
 
     def read(self, looks: Iterable[Look], patience: float = 0.0) -> None:
         """Read all of them, one after another."""
         del patience
         for look in looks:
-            found = _make(look, self._clock)
-            self._sink(found)
+            with self._reading:
+                found = _make(look, self._clock)
+                self._sink(found)
             if look.vitals and isinstance(found.outcome, Reading):
                 self._vitals_sink(look.device, look.source.vitals(look.device))
 
