@@ -82,17 +82,25 @@ def test_the_breakdown_is_what_the_paper_prints(drawn: dict[str, Drawn]) -> None
         assert order[:6] == ["run", "prerun", "data", "teacher", "student", "eval"], "as a pipeline runs"
 
 
-def test_totals_are_told_apart_by_where_they_come_from(drawn: dict[str, Drawn]) -> None:
-    def figures(title: str) -> dict[str, float]:
-        fields = [field for frame in drawn["pipelines"].frames[title] for field in frame.fields if field.type != "time"]
-        return {field.title: field.values[-1] for field in fields}
+def figures(board: Drawn, title: str) -> dict[str, float]:
+    """The big figures of a panel by their names."""
+    fields = [field for frame in board.frames[title] for field in frame.fields if field.type != "time"]
+    return {field.title: field.values[-1] for field in fields}
 
+
+def figure(board: Drawn, title: str) -> float:
+    """The one figure of a panel."""
+    [value] = figures(board, title).values()
+    return value
+
+
+def test_totals_are_told_apart_by_where_they_come_from(drawn: dict[str, Drawn]) -> None:
     published = {run: sum(stages.values()) for run, stages in STAGES.items()}
-    energy = figures("How much energy until now?")
+    energy = figures(drawn["pipelines"], "How much energy until now?")
     assert set(energy) == {"MODELLED", "PUBLISHED", "measured"}
     assert energy["PUBLISHED"] == pytest.approx(sum(published.values()), rel=1e-12)
     taught = sum(stages.get("teacher", 0) for stages in STAGES.values())
-    share = figures("Which share of the energy is teacher-side?")
+    share = figures(drawn["pipelines"], "Which share of the energy is teacher-side?")
     assert share["PUBLISHED"] == pytest.approx(taught / sum(published.values()), rel=1e-12)
 
 
@@ -166,6 +174,34 @@ def test_the_run_in_depth_says_what_its_exporter_says(drawn: dict[str, Drawn], s
     assert rows["teacher"]["tokens"] == 5000
     hardware = board.only("On what hardware, and by which source?")
     assert set(hardware.field("source").texts) == {"replay: MODELLED, a script"}
+
+
+def test_the_head_of_a_run_has_the_published_figures(drawn: dict[str, Drawn]) -> None:
+    board = drawn["paper-kd-1b"]
+    assert figure(board, "How much energy?") == pytest.approx(sum(STAGES["paper-kd-1b"].values()), rel=1e-12)
+    assert figure(board, "J per trained token?") == pytest.approx(16.90 * 3.6e6 / 30e6, rel=1e-12)
+    assert figure(board, "Quality Q?") == pytest.approx(0.70, rel=1e-12)
+    assert figure(board, "How much CO2e?") == pytest.approx(16.90 * PUE * GRAMS, rel=1e-9)
+    phases = figures(board, "And each phase?")
+    assert sum(phases.values()) == pytest.approx(16.90 * 3.6e6, rel=1e-12)
+
+
+def test_the_meter_s_health_is_what_its_exporters_say(drawn: dict[str, Drawn], scene: Scene) -> None:
+    board = drawn["meter_health"]
+    read = board.only("What is read, from where, and how well?")
+    ticks = dict(zip(read.field("model").values, read.field("counter tick").values, strict=True))
+    assert ticks["Mock GPU"] == pytest.approx(0.1, rel=0.05)
+    assert set(read.field("read").texts) == {"yes"}
+    assert figure(board, "Devices that are read?") == read.length
+    assert figure(board, "Exporters that do not answer?") == 0
+    assert figure(board, "Devices that cannot be read?") == 0
+    assert figure(board, "Joules that do not add up?") == pytest.approx(0.0, abs=1e-6)
+    gap = sum(value for name, value in scene.gpus.metrics().items() if name.startswith("joulemark_read_gap_seconds"))
+    assert figure(board, "Time without a reading?") == pytest.approx(gap, rel=0.5)
+    ledgers = board.only("Is each ledger safely on disk?")
+    assert ledgers.length == 4
+    assert set(ledgers.field("on disk").texts) == {"yes"}
+    assert set(ledgers.field("failed commits").values) == {0}
 
 
 def test_a_nested_evaluation_shows_as_a_break_of_the_training(drawn: dict[str, Drawn]) -> None:
