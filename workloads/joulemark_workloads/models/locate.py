@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import huggingface_hub
+import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from ..errors import WorkloadError
@@ -75,8 +76,11 @@ def _convert(gguf: Path, folder: Path) -> ModelFolder:
         # The weights are whole again, but the object still calls itself quantised and would not be saved.
         config = copy.deepcopy(read.config)
         config.__dict__.pop("quantization_config", None)
-        plain: Any = AutoModelForCausalLM.from_config(config, dtype=read.dtype)  # type: ignore[no-untyped-call]
-        plain.load_state_dict(read.state_dict())
+        # Without memory of its own: random weights would take seconds, only to be overwritten.
+        with torch.device("meta"):
+            plain: Any = AutoModelForCausalLM.from_config(config, dtype=read.dtype)  # type: ignore[no-untyped-call]
+        plain.load_state_dict(read.state_dict(), assign=True)
+        plain.tie_weights()
         plain.save_pretrained(partial)
         AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name).save_pretrained(partial)
         if target.exists():
