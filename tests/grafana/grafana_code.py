@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from answers import Answers
 from board_files import panels
 
 NODE = Path(__file__).parent / "node"
+# Grafana's packages require() ES modules, which Node can do from here on; Debian 12 has an older one.
+_OLDEST = (20, 19)
+_OWN_NODE = "node@20.20.2"
 _INSTALL = ["npm", "install", "--legacy-peer-deps", "--no-audit", "--no-fund", "--no-package-lock", "--loglevel=error"]
 
 
@@ -85,13 +89,22 @@ def require_node() -> None:
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    wanted = (NODE / "package.json").read_text()
+    extra = [] if _node() == "node" else ["--no-save", _OWN_NODE]
+    wanted = "\n".join([(NODE / "package.json").read_text(), *extra])
     done = NODE / "node_modules" / ".installed"
     if done.exists() and done.read_text() == wanted:
         return
-    installed = subprocess.run(_INSTALL, cwd=NODE, capture_output=True, text=True)
+    installed = subprocess.run([*_INSTALL, *extra], cwd=NODE, capture_output=True, text=True)
     assert installed.returncode == 0, installed.stderr
     done.write_text(wanted)
+
+
+@cache
+def _node() -> str:
+    """The machine's Node, or where it is too old one that npm brings."""
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor, *_ = map(int, version.strip().removeprefix("v").split("."))
+    return "node" if (major, minor) >= _OLDEST else str(NODE / "node_modules" / "node" / "bin" / "node")
 
 
 def draw(answers: Sequence[Answers]) -> list[Drawn]:
@@ -101,7 +114,7 @@ def draw(answers: Sequence[Answers]) -> list[Drawn]:
         "panels": [_panel(one, panel) for one in answers for panel in panels(one.board)],
         "annotations": [_mark(one, mark) for one in answers for mark in one.board["annotations"].get("list", [])],
     }
-    done = subprocess.run(["node", "frames.cjs"], cwd=NODE, input=json.dumps(asked), capture_output=True, text=True)
+    done = subprocess.run([_node(), "frames.cjs"], cwd=NODE, input=json.dumps(asked), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     told, events = iter(found["panels"]), iter(found["annotations"])
@@ -111,7 +124,7 @@ def draw(answers: Sequence[Answers]) -> list[Drawn]:
 def run_node(*argv: str) -> subprocess.CompletedProcess[str]:
     """A command of the installed packages, such as tsc."""
     require_node()
-    return subprocess.run(["node", *argv], cwd=NODE, capture_output=True, text=True)
+    return subprocess.run([_node(), *argv], cwd=NODE, capture_output=True, text=True)
 
 
 def _panel(answers: Answers, panel: Mapping[str, Any]) -> dict[str, Any]:
