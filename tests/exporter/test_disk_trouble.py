@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import resource
 import sqlite3
-import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from counters import gone_down
-from exporter_process import Exporter
+from exporter_process import wait_for
 from meter_rig import Rig
 
 from joulemark.disk import journal
@@ -72,7 +69,7 @@ def rig(tmp_path: Path, disk: Disk) -> Iterator[Rig]:
     yield rig
     disk.trouble = ""
     disk.free.set()
-    wait_until(lambda: up(rig) == 1)
+    wait_for(lambda: up(rig) == 1)
     assert rig.residual() < 1e-6
     before = rig.samples()
     rig.restart(connect=connect)
@@ -83,13 +80,6 @@ def rig(tmp_path: Path, disk: Disk) -> Iterator[Rig]:
 
 def up(rig: Rig) -> float:
     return rig.samples()["joulemark_ledger_up"]
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("after_commit", [False, True], ids=["before", "after"])
@@ -120,7 +110,7 @@ def test_in_trouble_all_goes_on_in_memory_loudly_and_catches_up(
     assert rig.meter.runs()[0]["run"] == "kd"
     assert rig.meter.end(first, {})["tokens"] == {"cached": 100}
     disk.trouble = ""
-    wait_until(lambda: up(rig) == 1)
+    wait_for(lambda: up(rig) == 1)
     assert rig.samples()["joulemark_ledger_waiting_rows"] == 0
     assert "caught up" in caplog.text
     rig.restart(connect=disk.connect)
@@ -156,7 +146,7 @@ def test_a_run_pruned_meanwhile_is_gone_at_once_and_for_ever(rig: Rig, disk: Dis
     assert rig.joules()["old", "student"] == 0
     rig.wait(1)
     disk.trouble = ""
-    wait_until(lambda: up(rig) == 1)
+    wait_for(lambda: up(rig) == 1)
     assert rig.meter.run_record("old")["joules"] == pytest.approx(400, rel=0.1)
 
 
@@ -169,7 +159,7 @@ def test_a_disk_that_does_not_answer_holds_nobody_up(rig: Rig, disk: Disk, monke
     assert up(rig) == 0
     assert rig.joules()["kd", "student"] > 0
     disk.free.set()
-    wait_until(lambda: up(rig) == 1)
+    wait_for(lambda: up(rig) == 1)
 
 
 def test_what_could_not_be_written_at_the_end_is_said(rig: Rig, disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
@@ -192,133 +182,6 @@ def test_windows_are_shed_before_a_backlog_eats_all_memory(
     assert rig.samples()["joulemark_ledger_waiting_rows"] < 2 * 60
     before = rig.joules()["kd", "teacher"]
     disk.trouble = ""
-    wait_until(lambda: up(rig) == 1)
+    wait_for(lambda: up(rig) == 1)
     rig.restart(connect=disk.connect)
     assert rig.joules()["kd", "teacher"] >= before
-
-
-# -- real disks --------------------------------------------------------------------------------------------
-
-
-class Tmpfs:
-    """A file system of eight megabytes of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.filler = path / "filler"
-
-    def remount(self, options: str) -> None:
-        subprocess.run(["mount", "-o", f"remount,{options}", str(self.path)], check=True)
-
-    def fill(self) -> None:
-        with self.filler.open("ab") as file:
-            while True:
-                try:
-                    file.write(b"x" * 65536)
-                    file.flush()
-                except OSError:
-                    return
-
-
-@pytest.fixture
-def tmpfs(tmp_path: Path) -> Iterator[Tmpfs]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True).returncode:
-        pytest.skip("this user may not mount a file system")
-    yield Tmpfs(folder)
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def test_a_full_disk_and_room_again(tmpfs: Tmpfs) -> None:
-    rig = Rig(tmpfs.path / "state")
-    rig.begin("kd", "teacher")
-    rig.wait(1)
-    before = rig.samples()
-    tmpfs.fill()
-    for number in range(40):
-        rig.begin("kd", f"stage{number}")
-        rig.wait(0.3)
-    during = rig.samples()
-    assert (before["joulemark_ledger_up"], during["joulemark_ledger_up"]) == (1, 0)
-    assert gone_down(before, during) == []
-    assert len(rig.meter.run_record("kd")["stages"]) == 41  # type: ignore[arg-type]
-    tmpfs.filler.unlink()
-    wait_until(lambda: up(rig) == 1)
-    rig.restart()
-    assert gone_down(during, rig.samples()) == []
-    rig.crash()
-
-
-def test_a_start_on_a_full_disk(tmpfs: Tmpfs) -> None:
-    rig = Rig(tmpfs.path / "state")
-    rig.begin("kd", "teacher", ttl_seconds=60)
-    rig.wait(1)
-    before = rig.samples()
-    rig.crash()
-    tmpfs.fill()
-    rig.start()
-    rig.wait(2)
-    during = rig.samples()
-    assert during["joulemark_ledger_up"] == 0
-    assert gone_down(before, during) == []
-    assert rig.meter.run_record("kd")["joules"] > 0  # type: ignore[operator]
-    tmpfs.filler.unlink()
-    wait_until(lambda: up(rig) == 1)
-    rig.restart()
-    assert gone_down(during, rig.samples()) == []
-    rig.crash()
-
-
-def test_a_first_start_on_a_full_disk(tmpfs: Tmpfs) -> None:
-    tmpfs.fill()
-    rig = Rig(tmpfs.path / "state")
-    rig.begin("kd", "teacher")
-    rig.wait(1)
-    during = rig.samples()
-    assert during["joulemark_ledger_up"] == 0
-    tmpfs.filler.unlink()
-    wait_until(lambda: up(rig) == 1)
-    rig.restart()
-    assert gone_down(during, rig.samples()) == []
-    rig.crash()
-
-
-def test_a_start_on_a_read_only_disk_and_writable_again(tmpfs: Tmpfs) -> None:
-    rig = Rig(tmpfs.path / "state")
-    rig.begin("kd", "teacher", ttl_seconds=60)
-    rig.wait(1)
-    before = rig.samples()
-    rig.crash()
-    tmpfs.remount("ro")
-    rig.start()
-    rig.wait(2)
-    during = rig.samples()
-    assert during["joulemark_ledger_up"] == 0
-    assert gone_down(before, during) == []
-    tmpfs.remount("rw")
-    wait_until(lambda: up(rig) == 1)
-    rig.restart()
-    assert gone_down(during, rig.samples()) == []
-    rig.crash()
-
-
-def test_a_real_exporter_that_may_write_no_more_bytes_goes_on_and_catches_up(exporter: Exporter) -> None:
-    exporter.put_stage("kd", "teacher")
-    before = exporter.metrics()
-    assert before["joulemark_ledger_up"] == 1
-    pid, (_, most) = exporter.process.pid, resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, most))
-    wait_until(lambda: exporter.metrics()["joulemark_ledger_up"] == 0)
-    exporter.put_stage("kd", "student")
-    during = exporter.metrics()
-    assert gone_down(before, during) == []
-    assert len(exporter.http.get("/api/v1/runs/kd").json()["stages"]) == 2
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, most))
-    wait_until(lambda: exporter.metrics()["joulemark_ledger_up"] == 1)
-    seen = exporter.metrics()
-    exporter.kill()
-    exporter.start()
-    after = exporter.metrics()
-    assert gone_down(during, after) == []
-    assert gone_down(seen, after) == []

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import math
 import random
-import re
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import pytest
 
 from joulemark import doctor
-from joulemark.addresses import parse_addresses
-from joulemark.client.endpoint import Endpoint
 from joulemark.doctor.call_times import percentile
 from joulemark.doctor.comparison import compare
-from joulemark.doctor.exporter import ask_exporter
-from joulemark.doctor.facts import ClockFacts, GpuState, SourceState, StateDirFacts, Versions
+from joulemark.doctor.facts import ClockFacts, GpuState, SourceState, Versions
 from joulemark.doctor.findings import CATALOGUE, Finding
 from joulemark.doctor.judge_machine import judge_clocks, judge_sources
-from joulemark.doctor.judge_service import (
-    judge_address,
-    judge_exporter,
-    judge_prometheus,
-    judge_state_dir,
-    judge_web_files,
-)
 from joulemark.doctor.machine import look_at_clocks, versions
-from joulemark.doctor.permissions import address_facts, why_no_web
-from joulemark.doctor.prometheus import ask_prometheus
 from joulemark.doctor.reference import reference_page
 from joulemark.doctor.tick_times import tick_times
-from joulemark.settings import Settings
 from joulemark.sources.base import Reading
 
 ROOT = Path(__file__).parents[2]
@@ -197,138 +176,3 @@ def test_this_machines_clocks_go_on_together() -> None:
 )
 def test_a_gpu_is_busy_when_a_job_is_at_work_on_it(processes: int | None, used: float | None, busy: bool) -> None:
     assert GpuState(used, processes).busy == busy
-
-
-# -- services ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("facts", "kind"),
-    [
-        (StateDirFacts("/s", True, "", "ext4", 10**10), "state_dir"),
-        (StateDirFacts("/s", True, "", "nfs4", 10**10), "state_dir_network"),
-        (StateDirFacts("/s", True, "", "ext4", 10**7), "state_dir_full"),
-        (StateDirFacts("/s", False, "not writable", "ext4", 10**10), "state_dir_refused"),
-    ],
-)
-def test_state_dir(facts: StateDirFacts, kind: str) -> None:
-    assert judge_state_dir(facts).id == kind
-
-
-@contextmanager
-def answering(answer: Callable[[str, str], str]) -> Iterator[str]:
-    """A server on loopback that answers every call with what `answer` makes of its path and its form."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._say("")
-
-        def do_POST(self) -> None:
-            self._say(self.rfile.read(int(self.headers["Content-Length"])).decode())
-
-        def _say(self, form: str) -> None:
-            body = answer(self.path, form).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name is http.server's
-            return None
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-PAGE = """# TYPE joulemark_energy_joules counter
-joulemark_energy_joules_total{device="gpu0",run="r",stage="teacher",phase=""} 70
-joulemark_energy_joules_total{device="gpu0",run="",stage="unattributed",phase=""} 30
-# TYPE joulemark_device_energy_joules counter
-joulemark_device_energy_joules_total{device="gpu0"} TOTAL
-# TYPE joulemark_source_up gauge
-joulemark_source_up{device="gpu0"} UP
-# TYPE joulemark_estimator_disagreement_ratio gauge
-joulemark_estimator_disagreement_ratio{device="gpu0"} APART
-# TYPE joulemark_build_info gauge
-joulemark_build_info{version="VERSION"} 1
-"""
-
-
-@pytest.mark.parametrize(
-    ("changed", "expected"),
-    [
-        ({}, {"exporter", "conservation"}),
-        ({"TOTAL": "101"}, {"exporter", "conservation_broken"}),
-        ({"UP": "0"}, {"exporter", "conservation", "exporter_device_down"}),
-        ({"APART": "0.2"}, {"exporter", "conservation", "exporter_apart"}),
-        ({"VERSION": "9.9"}, {"exporter", "conservation", "exporter_version"}),
-    ],
-)
-def test_an_exporter_is_judged_by_its_metrics(changed: dict[str, str], expected: set[str]) -> None:
-    page = PAGE
-    for word, value in {"TOTAL": "100", "UP": "1", "APART": "0.01", "VERSION": "0.1.0", **changed}.items():
-        page = page.replace(word, value)
-    with answering(lambda path, form: page if path == "/metrics" else "") as url:
-        assert kinds(judge_exporter(ask_exporter(Endpoint(url), asked=True), "0.1.0")) == expected
-
-
-def test_what_is_no_exporter_is_named() -> None:
-    with answering(lambda path, form: "<html>hello</html>") as url:
-        (finding,) = judge_exporter(ask_exporter(Endpoint(url), asked=True), "0.1.0")
-    assert finding.id == "exporter_unreachable"
-    (nobody,) = judge_exporter(ask_exporter(Endpoint(url), asked=False), "0.1.0")
-    assert (nobody.id, nobody.severity) == ("exporter_none", "info")
-
-
-@pytest.mark.parametrize(
-    ("exporters", "ahead", "expected"),
-    [(2, 0.0, {"prometheus"}), (0, 0.0, {"prometheus_empty"}), (1, 90.0, {"prometheus", "prometheus_clock"})],
-)
-def test_prometheus_is_judged_by_its_answers(exporters: int, ahead: float, expected: set[str]) -> None:
-    def answer(path: str, form: str) -> str:
-        (query,) = parse_qs(form)["query"]
-        value = time.time() + ahead if "time()" in query else exporters
-        result = [{"metric": {}, "value": [0, str(value)]}] if value else []
-        return json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
-
-    with answering(answer) as url:
-        facts = ask_prometheus(url)
-    assert kinds(judge_prometheus(facts)) == expected
-
-
-def test_no_prometheus_is_a_warning_that_says_so() -> None:
-    with answering(lambda path, form: "") as url:
-        pass
-    (finding,) = judge_prometheus(ask_prometheus(url))
-    assert finding.id == "prometheus_unreachable"
-    assert re.search(r"no Prometheus at http", finding.found)
-
-
-def addresses(tmp_path: Path, *texts: str) -> list[str]:
-    settings = Settings(tmp_path, listen_addresses=parse_addresses(",".join(texts)))
-    return [judge_address(facts).id for facts in address_facts(settings)]
-
-
-def test_addresses_are_judged_one_by_one(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    served, left = f"unix:{tmp_path}/served", f"unix:{tmp_path}/left"
-    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as old:
-        listener.bind(str(tmp_path / "served"))
-        listener.listen()
-        old.bind(str(tmp_path / "left"))
-        found = addresses(tmp_path, "127.0.0.1:0", "192.0.2.1:9871", served, left, f"unix:{tmp_path}/file")
-    assert found == ["address_free", "address_refused", "address_taken", "address_free", "address_refused"]
-    assert addresses(tmp_path, f"unix:{tmp_path}/nowhere/x.sock") == ["address_refused"]
-    # A socket that was left is the exporter's to remove.
-    assert (tmp_path / "left").is_socket()
-
-
-def test_a_token_file_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
-    assert judge_web_files(why_no_web(Settings(tmp_path))) == []
-    (finding,) = judge_web_files(why_no_web(Settings(tmp_path, token_file=tmp_path / "missing")))
-    assert (finding.id, finding.severity) == ("web_files_refused", "error")
-    assert str(tmp_path / "missing") in finding.found

@@ -67,7 +67,8 @@ class Agreement:
     def _sampling(self) -> float:
         """By how much of the energy sampling alone may have the two apart."""
         first, last = self._seen[0], self._seen[-1]
-        return _SIGMAS * math.sqrt(last.variance - first.variance) / (last.energy_joules - first.energy_joules)
+        variance = max(0.0, last.variance - first.variance)
+        return _SIGMAS * math.sqrt(variance) / (last.energy_joules - first.energy_joules)
 
     def __str__(self) -> str:
         return f"{'disagree' if self._alert else 'agree'} ratio={self.disagreement_ratio or 0.0:.3f}"
