@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from exporter_process import wait_for
 
 from joulemark.clock import SystemClock
 from joulemark.errors import SourceUnavailable
@@ -37,8 +38,12 @@ def test_it_starts_without_and_takes_it_up_later(hung: threading.Event, tmp_path
     assert threading.active_count() == threads, "a call that hangs must not be made again"
     hung.set()
     found: list[object] = []
-    while not found:
-        found = list(select.late_sources(settings, clock, ["cpu_model", "rapl"]))
+
+    def taken_up() -> bool:
+        found.extend(select.late_sources(settings, clock, ["cpu_model", "rapl"]))
+        return bool(found)
+
+    wait_for(taken_up)
     assert isinstance(found[0], ReplaySource)
 
 

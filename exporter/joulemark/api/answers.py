@@ -119,7 +119,7 @@ class DeviceRecord(BaseModel):
     driver: str
     source: str = Field(description="where its energy comes from now")
     modelled: bool
-    mig: bool = Field(description="a slice of a GPU")
+    mig: bool = Field(description="MIG is on: the energy is the whole board's, not an instance's")
     up: bool = Field(description="the last reading came")
     watts: float | None
     joules: float = Field(description="all energy counted so far")
