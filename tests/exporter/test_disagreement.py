@@ -22,11 +22,23 @@ def shown(bench: VirtualBench) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(("gain", "ratio"), [(1.0, 0.0), (1.1, 0.1), (0.8, 0.2)])
-def test_a_gauge_that_is_wrong_shows_by_how_much(make_bench: MakeBench, gain: float, ratio: float) -> None:
+def test_a_gauge_that_is_wrong_shows_by_how_much(
+    make_bench: MakeBench, caplog: pytest.LogCaptureFixture, gain: float, ratio: float
+) -> None:
     bench = make_bench(Gpu({"gain": gain}))
     bench.begin("a", Constant(400.0))
     bench.wait(70.0)
     assert shown(bench) == {"gpu0": pytest.approx(ratio, abs=0.01)}
+    assert ("estimators_disagree" in caplog.text) == (ratio > 0)
+
+
+def test_what_sampling_alone_has_apart_is_not_said(make_bench: MakeBench, caplog: pytest.LogCaptureFixture) -> None:
+    bench = make_bench(Gpu({"power_tick": 0.1}))
+    bench.wait(5.0)
+    bench.begin("a", Square(180.0, 690.0, 9.7))
+    bench.wait(60.0)
+    assert shown(bench) == {"gpu0": pytest.approx(0.0, abs=0.02)}
+    assert "estimators_disagree" not in caplog.text
 
 
 def test_disagreement_is_said_once_and_once_more_when_it_is_over(

@@ -54,7 +54,8 @@ def _counter(facts: DeviceFacts) -> Finding:
 
 
 def _tick(facts: DeviceFacts, tick: TickTimes) -> Finding:
-    name, period = facts.device.name, f"counter refreshes every {1e3 * tick.seconds:.4g} ms"
+    counter = "MODELLED energy, no counter," if facts.device.modelled else "counter"
+    name, period = facts.device.name, f"{counter} refreshes every {1e3 * tick.seconds:.4g} ms"
     if tick.declared:
         return finding("counter_tick_documented", name, f"{period}, as documented")
     found = f"{period} (jitter {1e3 * tick.jitter_seconds:.2g} ms, {tick.ticks} refreshes)"
@@ -83,7 +84,8 @@ def _times_text(kind: str, times: CallTimes) -> str:
 def _estimators(facts: DeviceFacts, load: LoadState) -> list[Finding]:
     """One finding for each condition in which the two could be compared."""
     if not facts.device.gauge:
-        return [finding("estimators_single", facts.device.name, "counter alone, power has no sensor of its own")]
+        alone = "MODELLED energy" if facts.device.modelled else "counter"
+        return [finding("estimators_single", facts.device.name, f"{alone} alone, power has no sensor of its own")]
     return [
         _compared(facts, comparison)
         for comparison in facts.comparisons

@@ -80,7 +80,9 @@ class NvmlSource:
         self._call_ended = threading.Condition()
         self._open_library()
         if not self._devices:
-            pynvml.nvmlShutdown()
+            # Not below a call that hangs in it: the library counts its users, and is let go with the last reload.
+            if not self._calls:
+                pynvml.nvmlShutdown()
             raise SourceUnavailable(
                 "NVML works but no GPU answers: look for Xid errors in dmesg, try nvidia-smi --gpu-reset or a reboot"
                 if self._incomplete
