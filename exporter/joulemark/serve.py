@@ -41,10 +41,10 @@ def serve(settings: Settings) -> None:
         clock = SystemClock()
         sources = select_sources(settings, clock)
         meter = Meter(
-            sources, settings.state_dir, clock, keep_runs=settings.keep_runs, threads=True,
-            factors=settings.factors, gpus_present=gpus_present(),
+            sources, settings.state_dir, clock, keep_runs=settings.keep_runs, interval=settings.sample_interval,
+            threads=True, factors=settings.factors, gpus_present=gpus_present(),
         )  # fmt: skip
-        sampler = Sampler(meter, clock, settings.sample_interval)
+        sampler = Sampler(meter, clock)
         recovery = Recovery(meter, lambda: late_sources(settings, clock, meter.sources))
         watches = _watches(settings, meter)
         beside = [recovery, Copier(meter), *watches]

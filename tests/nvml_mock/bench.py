@@ -12,7 +12,6 @@ from pathlib import Path
 from joulemark.ledger.state import StageRequest
 from joulemark.ledger.windows import Totals
 from joulemark.meter.meter import Meter
-from joulemark.meter.schedule import dithered
 from joulemark.sources.nvml import NvmlSource
 
 from .machine import Machine
@@ -74,9 +73,8 @@ class VirtualBench:
     def start(self) -> None:
         """Start the meter, for the first time or again."""
         self.source = NvmlSource(self.clock, use_counter=self.use_counter, module=self.module)
-        self.meter = Meter([self.source], self.state, self.clock)
-        self._rounds = 0
-        self._regular = self._committed = self._recovered = self.clock.steady()
+        self.meter = Meter([self.source], self.state, self.clock, interval=self.interval)
+        self._committed = self._recovered = self.clock.steady()
 
     def stop(self) -> None:
         """End without a last reading or commit, as SIGKILL does; may be called again."""
@@ -90,19 +88,13 @@ class VirtualBench:
     def run_until(self, end: float) -> None:
         """Sample, commit and recover as the exporter's threads do, until an instant."""
         while True:
-            wanted = self.meter.fleet.next_reading()
-            due = min(self._regular, wanted)
+            due = max(self.meter.fleet.next_reading(), self.clock.steady())
             if due >= end:
                 self.clock.move_to(end)
                 return
             self.clock.move_to(due + self.random.expovariate(1 / self.wake_seconds))
             now = self.clock.steady()
-            if now >= self._regular:
-                self.meter.sample()
-                self._rounds += 1
-                self._regular = max(self._regular + dithered(self.interval, self._rounds), now)
-            else:
-                self.meter.fleet.look_closely(now)
+            self.meter.fleet.look(now)
             if now - self._committed >= 1.0:
                 self.meter.commit()
                 self._committed = now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ..attribution.agreement import Agreement, Seen
@@ -18,35 +18,45 @@ from ..ledger.ledger import Ledger
 from ..ledger.snapshot import DeviceHealth, DeviceView
 from ..ledger.windows import SeriesKey
 from ..sources.base import Device, Reading, Source, Vitals
-from .reader import Found, InlineReader, Look, Reader, ThreadedReader
-from .schedule import next_reading
+from .reader import SOON_SECONDS, Found, InlineReader, Look, Reader, ThreadedReader
+from .schedule import Rounds, next_reading
 
 log = logging.getLogger(__name__)
 
 # How long a scrape or a listing waits for fresh readings; what comes later is booked all the same.
 PATIENCE_SECONDS = 0.02
-# How long the sampler does: its next look at another device must not wait for this one.
-SAMPLER_PATIENCE_SECONDS = 0.002
 # A call into a driver that takes longer than this has hung, and what it answers is of no known instant.
 HUNG_SECONDS = 1.0
-# Close looks that are due within so little time of each other are taken together.
+# Looks that are due within so little time of each other are taken together.
 COALESCE_SECONDS = 0.0005
+# Regular readings of a known beat are not urgent: a worker may take this part of the interval for all of them.
+_UNHURRIED = 0.2
 
 
 class Fleet:
     """Reads every device of every source into the ledger; `lock` guards the ledger.
 
-    With `threads` calls into drivers are made by threads of their own. Nothing here may wait for one while it
-    holds the lock.
+    With `threads` calls into drivers are made by threads of their own, and `wake` is called when the next reading is
+    due sooner than `next_reading` last said. Nothing here may wait for a driver while it holds the lock.
     """
 
-    def __init__(self, ledger: Ledger, lock: threading.RLock, clock: Clock, *, threads: bool) -> None:
+    def __init__(
+        self, ledger: Ledger, lock: threading.RLock, clock: Clock, wake: Callable[[], None], *,
+        interval: float, threads: bool,
+    ) -> None:  # fmt: skip
         self._ledger = ledger
         self._lock = lock
         self._clock = clock
+        self._wake = wake
         self.threads = threads
         sinks = self._accept, self._accept_vitals
-        self._reader: Reader = ThreadedReader(*sinks, clock) if threads else InlineReader(*sinks, clock)
+        self._reader: Reader = (
+            ThreadedReader(*sinks, clock, self._wake_if_sooner) if threads else InlineReader(*sinks, clock)
+        )
+        self._rounds = Rounds(interval, clock.steady())
+        # Until when nobody looks, and when each device was last read with its gauge.
+        self._sleeping_until = -math.inf
+        self._whole_at: dict[str, float] = {}
         self._sources: list[Source] = []
         self._read_by: dict[str, Source] = {}
         self.devices: list[Device] = []
@@ -60,36 +70,58 @@ class Fleet:
     # -- readings ------------------------------------------------------------------------------------------
 
     def sample(self, *, patience: float = PATIENCE_SECONDS, vitals: bool = False) -> None:
-        """Read every device once and book what it gained; waits for slow devices only so long."""
+        """Read every device once and book what it gained; waits for slow devices only so long, or with 0 for none."""
+        now = self._clock.steady()
         with self._lock:
             looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in self.devices]
-        self._reader.read(looks, patience)
+            self._whole_at.update((look.device.key, now) for look in looks)
+        if patience:
+            self._reader.read(looks, patience)
+        else:
+            self._reader.order(looks)
+        self._end_what_is_over()
+
+    def next_reading(self) -> float:
+        """When the next reading is due; infinity while all devices are being read."""
+        with self._lock:
+            self._sleeping_until = min((instant for _, instant in self._due()), default=self._rounds.due)
+            return self._sleeping_until
+
+    def look(self, now: float) -> None:
+        """Read the devices whose next reading is due: regularly with their gauges, else counters alone."""
+        with self._lock:
+            regular = now >= self._rounds.due
+            due = [device for device, instant in self._due() if instant <= now + COALESCE_SECONDS]
+            looks = [Look(x, self._read_by[x.key], power=self._is_whole(x.key, now)) for x in due]
+            self._whole_at.update((look.device.key, now) for look in looks if look.power)
+            hurry = any(self._ledger.state.accounts[device.key].unsettled for device in due)
+            if regular:
+                self._rounds.pass_by(now)
+        self._reader.order(looks, SOON_SECONDS if hurry else max(SOON_SECONDS, _UNHURRIED * self._rounds.interval))
+        if regular:
+            self._end_what_is_over()
+
+    def _due(self) -> list[tuple[Device, float]]:
+        """The devices that are not being read, and when they are to be."""
+        under_way, accounts = self._reader.under_way(), self._ledger.state.accounts
+        return [
+            (x, self._rounds.next_for(self._wanted(accounts[x.key]), self._whole_at[x.key]))
+            for x in self.devices if x.key not in under_way
+        ]  # fmt: skip
+
+    def _is_whole(self, key: str, now: float) -> bool:
+        return not self._ledger.state.accounts[key].counting or self._rounds.whole(now, self._whole_at[key])
+
+    def _wake_if_sooner(self) -> None:
+        """What was just read may want another reading before anybody looks again."""
+        with self._lock:
+            if min((instant for _, instant in self._due()), default=math.inf) < self._sleeping_until:
+                self._wake()
+
+    def _end_what_is_over(self) -> None:
         self._notice_hung()
         with self._lock:
             self._ledger.expire(self._clock.steady(), self._clock.wall())
-
-    def next_reading(self) -> float:
-        """When the next reading beside the regular ones is due: infinity when those will do."""
-        now = self._clock.steady()
-        return min((instant for _, instant in self._due(now)), default=math.inf)
-
-    def look_closely(self, now: float) -> None:
-        """Read the devices whose next reading is due: counters alone, gauges where power is what is booked."""
-        looks = [look for look, instant in self._due(now) if instant <= now + COALESCE_SECONDS]
-        self._reader.read(looks, SAMPLER_PATIENCE_SECONDS)
-
-    def _due(self, now: float) -> list[tuple[Look, float]]:
-        """The devices that want a reading beside the regular ones, and when they can have it."""
-        due = []
-        with self._lock:
-            under_way = self._reader.under_way(now)
-            for device in self.devices:
-                account = self._ledger.state.accounts[device.key]
-                instant = self._wanted(account)
-                if instant is not None:
-                    look = Look(device, self._read_by[device.key], power=not account.counting)
-                    due.append((look, max(instant, under_way.get(device.key, now))))
-        return due
 
     def _wanted(self, account: DeviceAccount) -> float | None:
         """When it wants its next reading; found anew only when it has changed, as this is asked all the time."""
@@ -166,6 +198,7 @@ class Fleet:
         known = self._health.get(device.key, DeviceHealth())
         self._health[device.key] = DeviceHealth(reads=known.reads, errors=known.errors)
         self._agreement[device.key] = Agreement()
+        self._whole_at[device.key] = -math.inf
         self._ledger.attach(device, self._clock.steady(), self._clock.wall())
 
     def _describe_anew(self, device: Device) -> None:

@@ -33,8 +33,8 @@ Result = TypeVar("Result")
 class Meter:
     """Owns fleet, ledger and store; every public method may be called from any thread.
 
-    With `threads` readings are made by threads of their own, and something must call `sample` regularly. Without,
-    every reading is made in the caller's thread.
+    Devices are read every `interval` seconds or sooner, if something calls `fleet.look` whenever `fleet.next_reading`
+    says so. With `threads` readings are made by threads of their own; without, in the caller's.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Meter:
         clock: Clock,
         *,
         keep_runs: int = 20,
+        interval: float = 0.1,
         threads: bool = False,
         factors: Factors = Factors(),  # noqa: B008  frozen
         gpus_present: int | None = None,
@@ -58,8 +59,8 @@ class Meter:
         # What was found may have been put right while it was loaded: all of it is saved once.
         self.ledger.changes.everything()
         self._lock = threading.RLock()
-        self.fleet = Fleet(self.ledger, self._lock, clock, threads=threads)
-        self._transition_made = threading.Event()
+        self.fleet = Fleet(self.ledger, self._lock, clock, self.wake, interval=interval, threads=threads)
+        self._woken, self._transition_made = threading.Event(), False
         self._host = Host(state.ledger_id, factors, gpus_present)
         self._views = Views(self.ledger, self.fleet, self._host)
         for source in sources:
@@ -98,14 +99,15 @@ class Meter:
         return {device.source for device in self.fleet.devices}
 
     def wait_for_transition(self, seconds: float) -> bool:
-        """Wait so long at most; true when a transition wants a reading at once."""
-        woken = self._transition_made.wait(max(0.0, min(seconds, 1.0)))
-        self._transition_made.clear()
-        return woken
+        """Wait so long at most, or until woken; true when a transition wants a reading at once."""
+        self._woken.wait(max(0.0, min(seconds, 1.0)))
+        self._woken.clear()
+        made, self._transition_made = self._transition_made, False
+        return made
 
     def wake(self) -> None:
         """End a `wait_for_transition`."""
-        self._transition_made.set()
+        self._woken.set()
 
     def commit(self) -> None:
         """Have all that is booked written, without waiting for the disk; let go what memory need not hold."""
@@ -260,7 +262,8 @@ class Meter:
 
         def now() -> Result:
             result = change(self._clock.steady(), self._clock.wall())
-            self._transition_made.set()
+            self._transition_made = True
+            self.wake()
             return result
 
         return self._durably(now)

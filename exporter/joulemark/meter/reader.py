@@ -1,8 +1,9 @@
 """Reads devices without letting a slow or hung one hold up the others.
 
 Calls into a driver may take 50 ms, or never return. So they are made by worker threads that take devices from one
-queue: quick devices one after another by one worker, slow ones side by side. Whoever asked waits only so long, and
-not at all for a device that is known to be slower; one whose call has not returned is left alone until it does.
+queue: quick devices one after another by one worker, slow ones side by side. Whoever waits for them does so only so
+long, and not at all for a device that is known to be slower; one whose call has not returned is left alone until it
+does.
 """
 
 from __future__ import annotations
@@ -21,10 +22,8 @@ from ..sources.base import Device, Reading, Source, Vitals
 log = logging.getLogger(__name__)
 
 # One worker reads on for so long before another joins it.
-_WORKER_SECONDS = 0.003
+SOON_SECONDS = 0.003
 _MOST_WORKERS = 64
-# How soon to ask again after a device that takes longer than it used to.
-_LATE_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,10 @@ Sink = Callable[[Found], None]
 VitalsSink = Callable[[Device, Vitals | None], None]
 
 
+def _nothing() -> None:
+    return None
+
+
 class InlineReader:
     """Reads in the caller's own thread: for clocks that move only when told."""
 
@@ -64,6 +67,11 @@ class InlineReader:
     def read(self, looks: Iterable[Look], patience: float = 0.0) -> None:
         """Read all of them, one after another."""
         del patience
+        self.order(looks)
+
+    def order(self, looks: Iterable[Look], within: float = SOON_SECONDS) -> None:
+        """Read all of them, one after another."""
+        del within
         for look in looks:
             with self._reading:
                 found = _make(look, self._clock)
@@ -71,10 +79,9 @@ class InlineReader:
             if look.vitals and isinstance(found.outcome, Reading):
                 self._vitals_sink(look.device, look.source.vitals(look.device))
 
-    def under_way(self, now: float) -> Mapping[str, float]:
+    def under_way(self) -> set[str]:
         """Nothing is."""
-        del now
-        return {}
+        return set()
 
     def hung(self, seconds: float) -> Mapping[str, float]:
         """Nothing hangs that was waited for."""
@@ -86,15 +93,17 @@ class InlineReader:
 
 
 class ThreadedReader:
-    """Reads by worker threads; the sinks are called in theirs."""
+    """Reads by worker threads; the sinks are called in theirs, and `rested` when one has nothing more to do."""
 
-    def __init__(self, sink: Sink, vitals_sink: VitalsSink, clock: Clock) -> None:
+    def __init__(
+        self, sink: Sink, vitals_sink: VitalsSink, clock: Clock, rested: Callable[[], None] = _nothing
+    ) -> None:
         self._sink = sink
         self._vitals_sink = vitals_sink
         self._clock = clock
-        lock = threading.Lock()
-        self._work_comes = threading.Condition(lock)
-        self._work_done = threading.Condition(lock)
+        self._rested = rested
+        self._lock = threading.Lock()
+        self._work_done = threading.Condition(self._lock)
         self._queue: deque[Look] = deque()
         # Since when a call is under way, and what is wanted once more when it has returned.
         self._busy: dict[str, float] = {}
@@ -102,24 +111,30 @@ class ThreadedReader:
         self._expected: dict[str, float] = {}
         # For each who waits, the devices for which he still does.
         self._awaited: dict[int, set[str]] = {}
-        self._workers = self._idle = 0
+        # Workers without work, each behind a lock of its own; the last to come is the first to go on.
+        self._resting: list[threading.Lock] = []
+        self._workers = 0
         self._closed = False
+
+    def order(self, looks: Iterable[Look], within: float = SOON_SECONDS) -> None:
+        """Have devices read, by as many workers as it takes for all that waits to be read within so many seconds."""
+        with self._lock:
+            for look in looks:
+                self._enqueue(look)
+            seconds = sum(self._expected.get(look.device.key, 0.0) for look in self._queue)
+            self._staff(min(len(self._queue), max(1, math.ceil(seconds / within))))
 
     def read(self, looks: Iterable[Look], patience: float) -> None:
         """Have devices read and wait `patience` seconds at most, for those that are expected to answer by then."""
         wanted = list(looks)
         deadline = self._clock.steady() + patience
+        self.order(wanted)
         with self._work_done:
-            for look in wanted:
-                self._enqueue(look)
-            seconds = sum(self._expected.get(look.device.key, 0.0) for look in self._queue)
-            self._staff(min(len(self._queue), max(1, math.ceil(seconds / _WORKER_SECONDS))))
             self._wait({x.device.key for x in wanted if self._answers_by(x.device.key, deadline)}, deadline)
 
     def _wait(self, keys: set[str], deadline: float) -> None:
         """Wait for devices that are being read; with the lock held."""
-        under_way = {*self._busy, *(look.device.key for look in self._queue)}
-        awaited = self._awaited[id(keys)] = keys & under_way
+        awaited = self._awaited[id(keys)] = keys & self._under_way()
         try:
             while awaited and not self._closed:
                 left = deadline - self._clock.steady()
@@ -131,13 +146,10 @@ class ThreadedReader:
         finally:
             del self._awaited[id(keys)]
 
-    def under_way(self, now: float) -> Mapping[str, float]:
-        """The devices that are being read or wait for it, with the instant when they can be read again."""
-        with self._work_done:
-            keys = {*self._busy, *(look.device.key for look in self._queue)}
-            return {
-                key: max(now + _LATE_SECONDS, self._busy.get(key, now) + self._expected.get(key, 0.0)) for key in keys
-            }
+    def under_way(self) -> set[str]:
+        """The devices that are being read or wait for it."""
+        with self._lock:
+            return self._under_way()
 
     def hung(self, seconds: float) -> Mapping[str, float]:
         """The devices whose call has not returned for so long, with the time since it was made."""
@@ -147,11 +159,14 @@ class ThreadedReader:
 
     def close(self) -> None:
         """Let the workers go; one that is stuck in a call goes when that returns."""
-        with self._work_comes:
+        with self._work_done:
             self._closed = True
             self._queue.clear()
-            self._work_comes.notify_all()
+            self._staff(len(self._resting))
             self._work_done.notify_all()
+
+    def _under_way(self) -> set[str]:
+        return {*self._busy, *(look.device.key for look in self._queue)}
 
     def _enqueue(self, look: Look) -> None:
         """Queue a look, or have a look at the same device that is queued do for both."""
@@ -176,28 +191,42 @@ class ThreadedReader:
 
     def _staff(self, wanted: int) -> None:
         """Wake so many workers, or hire them."""
-        for _ in range(min(wanted - self._idle, _MOST_WORKERS - self._workers)):
-            self._workers += 1
-            threading.Thread(target=self._work, name=f"joulemark-reader-{self._workers}", daemon=True).start()
-        self._work_comes.notify(wanted)
+        for _ in range(wanted):
+            if self._resting:
+                # Who rested last finds most of what it needs still in the processor's cache.
+                self._resting.pop().release()
+            elif self._workers < _MOST_WORKERS:
+                self._workers += 1
+                threading.Thread(target=self._work, name=f"joulemark-reader-{self._workers}", daemon=True).start()
 
     def _work(self) -> None:
+        wakes = threading.Lock()
+        wakes.acquire()
         while True:
-            with self._work_comes:
-                self._idle += 1
-                while not self._queue and not self._closed:
-                    self._work_comes.wait()
-                self._idle -= 1
+            with self._lock:
                 if self._closed:
                     return
-                look = self._queue.popleft()
-                self._busy[look.device.key] = self._clock.steady()
+                look = self._queue.popleft() if self._queue else None
+                if look is None:
+                    self._resting.append(wakes)
+                else:
+                    self._busy[look.device.key] = self._clock.steady()
+            if look is not None:
+                self._do(look)
+                continue
             try:
-                self._carry_out(look)
+                self._rested()
             except Exception:
-                log.exception("device=%s reading could not be booked; going on", look.device.name)
-            finally:
-                self._finish(look.device.key)
+                log.exception("the next readings could not be planned; going on with the regular ones")
+            wakes.acquire()
+
+    def _do(self, look: Look) -> None:
+        try:
+            self._carry_out(look)
+        except Exception:
+            log.exception("device=%s reading could not be booked; going on", look.device.name)
+        finally:
+            self._finish(look.device.key)
 
     def _carry_out(self, look: Look) -> None:
         found = _make(look, self._clock)

@@ -9,49 +9,42 @@ from collections.abc import Callable
 
 from ..clock import Clock
 from ..sources.base import Source
-from .fleet import SAMPLER_PATIENCE_SECONDS
 from .meter import Meter
-from .schedule import dithered
 
 log = logging.getLogger(__name__)
 
 COMMIT_SECONDS = 1.0
+FAILED_SECONDS = 0.1
 RECOVERY_SECONDS = 1.0
 LATE_SOURCE_SECONDS = 10.0
 
 
 class Sampler(threading.Thread):
-    """Samples at an interval, faster where the meter wants it, and commits once a second, until stopped."""
+    """Reads when the meter wants it and at a transition, and commits once a second, until stopped."""
 
-    def __init__(self, meter: Meter, clock: Clock, interval: float) -> None:
+    def __init__(self, meter: Meter, clock: Clock) -> None:
         super().__init__(name="joulemark-sampler", daemon=True)
         self._meter = meter
         self._clock = clock
-        self._interval = interval
         self._stopped = False
 
     def run(self) -> None:
-        regular = committed = self._clock.steady()
-        rounds = 0
+        committed = self._clock.steady()
         while not self._stopped:
             try:
-                wanted = self._meter.fleet.next_reading()
-                woken = self._meter.wait_for_transition(min(regular, wanted) - self._clock.steady())
-                now = self._clock.steady()
-                if woken or now >= regular:
-                    self._meter.sample(SAMPLER_PATIENCE_SECONDS)
-                    if now >= regular:
-                        rounds += 1
-                        regular = max(regular + dithered(self._interval, rounds), now)
-                elif now >= wanted:
-                    self._meter.fleet.look_closely(now)
-                if now - committed >= COMMIT_SECONDS:
+                fleet = self._meter.fleet
+                transition = self._meter.wait_for_transition(fleet.next_reading() - self._clock.steady())
+                if transition:
+                    fleet.sample(patience=0.0)
+                else:
+                    fleet.look(self._clock.steady())
+                if self._clock.steady() - committed >= COMMIT_SECONDS:
                     self._meter.commit()
-                    committed = now
+                    committed = self._clock.steady()
             except Exception:
                 # A failed round must not end the metering: the next one books what this one missed.
                 log.exception("sampling round failed; going on")
-                time.sleep(self._interval)
+                time.sleep(FAILED_SECONDS)
 
     def stop(self) -> None:
         """Stop and wait for the round in progress."""

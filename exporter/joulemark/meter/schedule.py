@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 from ..attribution.attribution import DeviceAccount
 from ..attribution.ticks import TickTracker
 
@@ -15,14 +18,45 @@ _EVEN = 0.02
 # How far the regular interval is varied, and the step (golden ratio) that spreads it evenly.
 _DITHER = 0.3
 _GOLDEN = 0.6180339887498949
+# A reading beside the regular ones does for one of them when it comes in these parts of the interval after the last.
+_SOONEST, _LATEST = 0.7, 1.3
+# Where looks may lie between two ticks, as parts of the beat: most devices find room at the first.
+_PLACES = (0.0, 0.5, 0.25, 0.75)
+# How far a look must be from the tick before it and from the next: for what a call takes, and a late wake-up.
+_AFTER_SECONDS, _BEFORE_SECONDS, _BEFORE_PART = 0.001, 0.001, 0.1
 
 
-def dithered(interval: float, count: int) -> float:
-    """The length in seconds of the interval number `count`, around `interval`.
+@dataclass
+class Rounds:
+    """The instants of the regular readings, which all devices share: every `interval` seconds, `due` is the next.
 
-    Readings at an even beat would fall into step with the counter's ticks, or with the training's own steps.
+    The interval is varied: readings at an even beat would fall into step with the counter's ticks, or with the
+    training's own steps.
     """
-    return interval * (1 + _DITHER * (count * _GOLDEN % 1.0 - 0.5))
+
+    interval: float
+    due: float
+    _count: int = 0
+
+    def pass_by(self, now: float) -> None:
+        """The round that was due is made, or not needed."""
+        self._count += 1
+        varied = 1 + _DITHER * (self._count * _GOLDEN % 1.0 - 0.5)
+        self.due = max(self.due + self.interval * varied, now)
+
+    def next_for(self, wanted: float | None, whole_at: float) -> float:
+        """When a device is read next that wants a reading at an instant, and had its last whole one at another.
+
+        A whole reading is one of counter and gauge; one that is wanted soon anyhow does for the regular one.
+        """
+        regular = max(self.due, whole_at + _SOONEST * self.interval)
+        if wanted is None:
+            return regular
+        return wanted if wanted <= whole_at + _LATEST * self.interval else min(wanted, regular)
+
+    def whole(self, now: float, whole_at: float) -> bool:
+        """Whether a reading now is to be a whole one."""
+        return now - whole_at >= _SOONEST * self.interval
 
 
 def next_reading(account: DeviceAccount) -> float | None:
@@ -39,7 +73,7 @@ def next_reading(account: DeviceAccount) -> float | None:
     coming = ticks.due_tick(looked)
     if account.unsettled:
         if coming is not None and ticks.proven and coming[1] <= _EVEN * ticks.seconds:
-            return _between_ticks(ticks, looked)
+            return _between_ticks(ticks, looked, coming[1])
         step = min(max(ticks.seconds / 40, 0.001), 0.005)
         if coming is None:
             return looked + step
@@ -56,14 +90,26 @@ def _next_sample(account: DeviceAccount, looked: float) -> float:
     return account.gauge.next_look(looked, GAUGE_STEP if account.power.waiting else _LEAST_SAMPLE)
 
 
-def _between_ticks(ticks: TickTracker, looked: float) -> float:
-    """The next of one look a tick, well clear of it, so that every tick is seen alone: its instant the beat knows.
+def _between_ticks(ticks: TickTracker, looked: float, deviation: float) -> float:
+    """The next of one look a tick, clear of it, so that every tick is seen alone: its instant the beat knows.
 
-    Looks are on a grid that all devices of about one beat share, at a whole or a half step of it: what is due together
-    is read together, and a processor that sleeps is woken once.
+    Looks are on a grid that all devices of about one beat share, most of them at the same place of it: what is due
+    together is read together, and a processor that sleeps is woken once.
     """
     step = max(0.001, round(ticks.seconds, 3))
-    behind, _ = ticks.lag((looked // step + 1) * step)
-    clear = min(behind, ticks.seconds - behind) >= ticks.seconds / 4
-    offset = 0.0 if clear else step / 2
-    return ((looked - offset) // step + 1) * step + offset
+    clear = {place: _clear(ticks, _next_on(looked, step, place), deviation) for place in _PLACES}
+    place = next((place for place in _PLACES if clear[place] >= 1.0), max(_PLACES, key=lambda place: clear[place]))
+    return _next_on(looked, step, place)
+
+
+def _next_on(looked: float, step: float, place: float) -> float:
+    return (math.floor(looked / step - place + 1e-9) + 1 + place) * step
+
+
+def _clear(ticks: TickTracker, at: float, deviation: float) -> float:
+    """How far a look is from the ticks around it, as a part of what it should be at least."""
+    behind, _ = ticks.lag(at)
+    ahead = ticks.seconds - behind
+    after = 4 * deviation + _AFTER_SECONDS
+    before = 4 * deviation + _BEFORE_SECONDS + _BEFORE_PART * ticks.seconds
+    return min(behind / after, ahead / before)
