@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import replace
 
 from joulemark.doctor.call_times import time_calls
 from joulemark.doctor.comparison import compare
@@ -98,7 +97,7 @@ def _thinned(readings: list[Reading]) -> list[Reading]:
     for reading in readings:
         wanted = reading.steady - last >= 0.1
         last = reading.steady if wanted else last
-        kept.append(reading if wanted else replace(reading, watts=None))
+        kept.append(reading if wanted else reading._replace(watts=None))
     return kept
 
 

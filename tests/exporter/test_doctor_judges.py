@@ -86,7 +86,7 @@ def test_estimators_are_compared_over_the_same_ticks() -> None:
 
 
 def test_a_gauge_that_shows_too_much_is_found_by_as_much() -> None:
-    readings = [replace(reading, watts=330.0) for reading in looks(0.1, 0.0)]
+    readings = [reading._replace(watts=330.0) for reading in looks(0.1, 0.0)]
     assert compare(readings, 0.0, "as_found").disagreement_ratio == pytest.approx(0.1, abs=0.001)
 
 
@@ -104,7 +104,7 @@ def test_an_averaging_gauge_speaks_of_the_middle_of_its_average() -> None:
 
 
 def test_without_a_counter_only_power_is_told() -> None:
-    readings = [replace(reading, energy_joules=None) for reading in looks(0.1, 0.0)]
+    readings = [reading._replace(energy_joules=None) for reading in looks(0.1, 0.0)]
     found = compare(readings, 0.0, "as_found")
     assert (found.counter_joules, found.disagreement_ratio, found.counter_read) == (None, None, False)
     assert found.mean_watts == pytest.approx(300)

@@ -91,6 +91,7 @@ class VirtualBench:
             due = max(self.meter.fleet.next_reading(), self.clock.steady())
             if due >= end:
                 self.clock.move_to(end)
+                self.meter.fleet.book()
                 return
             self.clock.move_to(due + self.random.expovariate(1 / self.wake_seconds))
             now = self.clock.steady()

@@ -49,8 +49,10 @@ class Bookings:
         parts = len(holders) or 1
         for holder in holders or (None,):
             sums = self._sums.setdefault(holder, [0.0, 0.0, 0.0, 0.0])
-            for index, value in enumerate((joules / parts, integral / parts, variance / parts**2, bound / parts)):
-                sums[index] += value
+            sums[0] += joules / parts
+            sums[1] += integral / parts
+            sums[2] += variance / parts**2
+            sums[3] += bound / parts
 
     def done(self) -> tuple[Booking, ...]:
         """One booking a holder, of those that got anything."""

@@ -29,6 +29,7 @@ class Gauge:
         self._changed = -math.inf
         self._begun: float | None = None
         self._apart: deque[float] = deque(maxlen=_CHANGES)
+        self._typically_apart = math.inf
 
     @property
     def refresh(self) -> float:
@@ -52,6 +53,8 @@ class Gauge:
                 self._beat.see(at, at, watts)
             self._apart.append(at - self._changed)
             self._changed = at
+            least = 2 * min(self._apart)
+            self._typically_apart = statistics.median([one for one in self._apart if one <= least] or [math.inf])
         behind, spread = self._beat.lag(at)
         if not self._beat.locked or spread > _PLACED * self.refresh:
             # A value stands from its refresh to the next: when it is looked at, that was half of the time ago.
@@ -74,8 +77,7 @@ class Gauge:
     @property
     def between_changes(self) -> float:
         """The time between refreshes by what was seen of them; as measured or assumed at most."""
-        least = 2 * min(self._apart, default=math.inf)
-        return min(self.refresh, statistics.median([one for one in self._apart if one <= least] or [math.inf]))
+        return min(self.refresh, self._typically_apart)
 
     def _moving(self, now: float) -> bool:
         return now - self._changed < _NEIGHBOURS_SECONDS

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 
 # Assumed until the device has been measured: the slowest refresh known from real cards.
 UNMEASURED_TICK_SECONDS = 0.1
-# Ticks that must be seen closely before the beat is taken as known.
-_TRAINING_TICKS = 12
+# Ticks that must be seen closely before the beat is taken as known: the spread of so many is good to a sixth.
+_TRAINING_TICKS = 20
 _TRAINING_SECONDS = 3.0
-# Ticks that must be seen closely before their unevenness is taken as known: the spread of so many is good to a sixth.
-_PROVING_TICKS = 20
 # The training's few ticks may happen to look even: what they say is taken for less than it is by so much.
-_FEW = 1.5
+_FEW = 1.25
 # A tick is seen closely when it is bracketed by less than this part of the period.
 _CLOSE = 0.3
 # A beat whose ticks are less even, or less well known, than this part of the period says nothing.
@@ -28,6 +26,8 @@ _USEFUL = 0.13
 _FURTHEST = 1.5
 # Relative drift of the period from tick to tick that is allowed for.
 _DRIFT = 2e-6
+# For so long ahead it is found at a time that no check is wanted.
+_AHEAD_SECONDS = 1.0
 _SQRT12 = math.sqrt(12.0)
 
 
@@ -63,6 +63,8 @@ class TickTracker:
         self._close_ticks = 0
         # The latest tick, and the latest of which is sure which one of the beat it was.
         self._latest = self._surely = -math.inf
+        # Up to when it is known that no check is wanted.
+        self._sure_until = -math.inf
 
     @property
     def seconds(self) -> float:
@@ -103,10 +105,13 @@ class TickTracker:
     def lag(self, at: float) -> tuple[float, float]:
         """How old what the counter shows at an instant is, and the standard deviation of that, in seconds."""
         if self.locked:
-            assert self._period is not None
-            behind = (at - self._phase) % self._period
-            return behind, self._deviation(at)
+            return self.since_tick(at), self._deviation(at)
         return self.seconds / 2, self.seconds / _SQRT12
+
+    def since_tick(self, at: float) -> float:
+        """Seconds from the latest tick of the beat, which must be known, to an instant."""
+        assert self._period is not None
+        return (at - self._phase) % self._period
 
     def due_tick(self, now: float) -> tuple[float, float] | None:
         """The tick that comes next or should have come by now, and its deviation in seconds; None without a beat."""
@@ -116,17 +121,20 @@ class TickTracker:
         at = self._phase + (math.floor((after - self._phase) / self._period) + 1) * self._period
         return at, self._deviation(at)
 
-    @property
-    def proven(self) -> bool:
-        """Whether enough ticks were seen closely to say how even they are."""
-        return self.locked and self._close_ticks >= _PROVING_TICKS
-
     def wants_check(self, now: float) -> bool:
         """Whether the beat has not been seen closely for so long that its phase becomes doubtful."""
-        if not self.locked or self._period is None:
+        if not self.locked or now < self._sure_until:
             return False
-        doubtful = self._drift(now) > max(0.0003, 0.005 * self._period)
-        return now - self._closely_seen > (5 * self._period if doubtful else 10.0)
+        # Doubt only grows with time.
+        if not self._is_doubtful(now + _AHEAD_SECONDS):
+            self._sure_until = now + _AHEAD_SECONDS
+            return False
+        return self._is_doubtful(now)
+
+    def _is_doubtful(self, at: float) -> bool:
+        assert self._period is not None
+        doubtful = self._drift(at) > max(0.0003, 0.01 * self._period)
+        return at - self._closely_seen > (5 * self._period if doubtful else 30.0)
 
     def check_step(self, at: float) -> float:
         """The step in seconds by which a check looks for the tick that is due around an instant."""
@@ -166,8 +174,11 @@ class TickTracker:
         # The latest tick that may have come, and the one before it. The counter has moved: it was one of them.
         later = self._phase + math.floor((high + 4 * deviation + 1e-4 - self._phase) / period) * period
         earlier = later - period
-        came = _below(high - later, deviation)
-        likely, less = came * _below(later - low, deviation), (1 - came) * _below(earlier - low, deviation)
+        if min(high - later, later - low) > 5 * deviation:
+            likely, less = 1.0, 0.0
+        else:
+            came = _below(high - later, deviation)
+            likely, less = came * _below(later - low, deviation), (1 - came) * _below(earlier - low, deviation)
         if earlier < self._surely + period / 2:
             # That one was seen before, so it is the other.
             less = 0.0
@@ -213,6 +224,7 @@ class TickTracker:
         self.locked = False
         self._training, self._training_since = [], None
         self._misses = self._close_ticks = 0
+        self._sure_until = -math.inf
 
     def _learn(self, seen: float, width: float) -> None:
         self._training.append((seen, width))

@@ -108,7 +108,8 @@ class Ledger:
 
     def expire(self, steady: float, wall: float) -> list[Window]:
         """Close the windows whose lease ended at or before `steady`; energy after that is unattributed."""
-        late = [x for x in self._open_windows() if x.lease_until is not None and x.lease_until <= steady]
+        windows = self.state.windows.values()
+        late = [x for x in windows if x.lease_until is not None and x.lease_until <= steady and x.is_open]
         late.sort(key=lambda window: window.lease_until or 0.0)
         for window in late:
             if not window.is_open:

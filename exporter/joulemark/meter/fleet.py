@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ..attribution.agreement import Agreement, Seen
-from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Settlement
 from ..clock import Clock
 from ..errors import ReadFailed
@@ -54,9 +53,12 @@ class Fleet:
             ThreadedReader(*sinks, clock, self._wake_if_sooner) if threads else InlineReader(*sinks, clock)
         )
         self._rounds = Rounds(interval, clock.steady())
-        # Until when nobody looks, and when each device was last read with its gauge.
-        self._sleeping_until = -math.inf
+        # When each device is read next, when it was last read with its gauge, and until when nobody looks.
+        self._due: dict[str, float] = {}
         self._whole_at: dict[str, float] = {}
+        self._sleeping_until = -math.inf
+        # What was read of each device and is not booked yet, with the wall clock then.
+        self._waiting: dict[str, list[tuple[Found, float]]] = {}
         self._sources: list[Source] = []
         self._read_by: dict[str, Source] = {}
         self.devices: list[Device] = []
@@ -64,8 +66,6 @@ class Fleet:
         self._health = ledger.state.health
         self._vitals: dict[str, Vitals | None] = {}
         self._agreement: dict[str, Agreement] = {}
-        # When an account wants its next reading, as found when it had changed so many times.
-        self._planned: dict[str, tuple[DeviceAccount, int, float | None]] = {}
 
     # -- readings ------------------------------------------------------------------------------------------
 
@@ -74,40 +74,54 @@ class Fleet:
         now = self._clock.steady()
         with self._lock:
             looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in self.devices]
-            self._whole_at.update((look.device.key, now) for look in looks)
+            self._note_ordered(looks, now)
         if patience:
             self._reader.read(looks, patience)
         else:
             self._reader.order(looks)
-        self._end_what_is_over()
+        self._notice_hung()
+        with self._lock:
+            self.book()
+            self._ledger.expire(self._clock.steady(), self._clock.wall())
 
     def next_reading(self) -> float:
-        """When the next reading is due; infinity while all devices are being read."""
+        """When the next reading is due."""
         with self._lock:
-            self._sleeping_until = min((instant for _, instant in self._due()), default=self._rounds.due)
+            self._sleeping_until = min(self._due.values(), default=self._rounds.due)
             return self._sleeping_until
 
     def look(self, now: float) -> None:
-        """Read the devices whose next reading is due: regularly with their gauges, else counters alone."""
+        """Read the devices that are due by now: regularly with their gauges, else their counters alone."""
+        by = now + COALESCE_SECONDS
         with self._lock:
             regular = now >= self._rounds.due
-            due = [device for device, instant in self._due() if instant <= now + COALESCE_SECONDS]
-            looks = [Look(x, self._read_by[x.key], power=self._is_whole(x.key, now)) for x in due]
-            self._whole_at.update((look.device.key, now) for look in looks if look.power)
-            hurry = any(self._ledger.state.accounts[device.key].unsettled for device in due)
             if regular:
                 self._rounds.pass_by(now)
-        self._reader.order(looks, SOON_SECONDS if hurry else max(SOON_SECONDS, _UNHURRIED * self._rounds.interval))
+            due = [device for device in self.devices if self._due[device.key] <= by]
+            looks = [Look(x, self._read_by[x.key], self._is_whole(x.key, now)) for x in due]
+            self._note_ordered(looks, now)
+        unhurried = regular and all(look.power for look in looks)
+        self._reader.order(looks, max(SOON_SECONDS, _UNHURRIED * self._rounds.interval) if unhurried else SOON_SECONDS)
         if regular:
-            self._end_what_is_over()
+            self._notice_hung()
 
-    def _due(self) -> list[tuple[Device, float]]:
-        """The devices that are not being read, and when they are to be."""
-        under_way, accounts = self._reader.under_way(), self._ledger.state.accounts
-        return [
-            (x, self._rounds.next_for(self._wanted(accounts[x.key]), self._whole_at[x.key]))
-            for x in self.devices if x.key not in under_way
-        ]  # fmt: skip
+    def book(self) -> None:
+        """Book what was read and has waited; whoever looks at the ledger, or changes it, must call this first.
+
+        A reading that changes nothing in what is to be read next waits, as many at a time cost far less: each for
+        itself would find the processor's caches cold.
+        """
+        with self._lock:
+            for key in list(self._waiting):
+                self._book_waiting(key)
+
+    def _note_ordered(self, looks: Iterable[Look], now: float) -> None:
+        """What a device wants next is not known before it was read: until then it is read regularly."""
+        for look in looks:
+            key = look.device.key
+            if look.power:
+                self._whole_at[key] = now
+            self._due[key] = self._rounds.next_for(None, self._whole_at[key])
 
     def _is_whole(self, key: str, now: float) -> bool:
         return not self._ledger.state.accounts[key].counting or self._rounds.whole(now, self._whole_at[key])
@@ -115,20 +129,8 @@ class Fleet:
     def _wake_if_sooner(self) -> None:
         """What was just read may want another reading before anybody looks again."""
         with self._lock:
-            if min((instant for _, instant in self._due()), default=math.inf) < self._sleeping_until:
+            if min(self._due.values(), default=math.inf) < self._sleeping_until:
                 self._wake()
-
-    def _end_what_is_over(self) -> None:
-        self._notice_hung()
-        with self._lock:
-            self._ledger.expire(self._clock.steady(), self._clock.wall())
-
-    def _wanted(self, account: DeviceAccount) -> float | None:
-        """When it wants its next reading; found anew only when it has changed, as this is asked all the time."""
-        known = self._planned.get(account.device.key)
-        if known is None or known[0] is not account or known[1] != account.changes:
-            known = self._planned[account.device.key] = account, account.changes, next_reading(account)
-        return known[2]
 
     def note_agreement(self, steady: float) -> None:
         """Compare the two estimators of each device that has two; about once a second."""
@@ -166,6 +168,7 @@ class Fleet:
             # A driver that hangs in one call may hang in the next: such a device comes back by itself.
             source.recover(failing - hung)
             with self._lock:
+                self.book()
                 for device in source.devices:
                     if device.key not in self._read_by:
                         self._attach(device, source)
@@ -198,7 +201,7 @@ class Fleet:
         known = self._health.get(device.key, DeviceHealth())
         self._health[device.key] = DeviceHealth(reads=known.reads, errors=known.errors)
         self._agreement[device.key] = Agreement()
-        self._whole_at[device.key] = -math.inf
+        self._due[device.key] = self._whole_at[device.key] = -math.inf
         self._ledger.attach(device, self._clock.steady(), self._clock.wall())
 
     def _describe_anew(self, device: Device) -> None:
@@ -211,28 +214,51 @@ class Fleet:
         self._sources.remove(source)
         for device in source.devices:
             self.devices.remove(device)
-            del self._read_by[device.key]
+            del self._read_by[device.key], self._due[device.key]
             self._ledger.detach(device)
 
     def _accept(self, found: Found) -> None:
-        """Book a reading, or that it failed."""
+        """Take a reading, or that it failed; book it unless that can wait."""
+        key, wall = found.device.key, self._clock.wall()
+        with self._lock:
+            if key not in self._read_by:
+                return
+            self._waiting.setdefault(key, []).append((found, wall))
+            if isinstance(found.outcome, Reading):
+                self._due[key] = self._rounds.next_for(self._wanted(found, found.outcome), self._whole_at[key])
+            else:
+                self._book_waiting(key)
+
+    def _wanted(self, found: Found, reading: Reading) -> float | None:
+        """When its device wants a reading beside the regular ones; books this one if it is needed to know that."""
+        account, at = self._ledger.state.accounts[found.device.key], reading.end
+        plain = reading.energy_joules is not None and not reading.failed and found.seconds <= HUNG_SECONDS
+        if plain and self._health[found.device.key].up:
+            following = next_reading(account, at)
+            if following.waits:
+                return following.instant
+        self._book_waiting(found.device.key)
+        return next_reading(account, at).instant
+
+    def _book_waiting(self, key: str) -> None:
+        for found, wall in self._waiting.pop(key, ()):
+            self._book(found, wall)
+
+    def _book(self, found: Found, wall: float) -> None:
         device, outcome = found.device, found.outcome
         if isinstance(outcome, Reading) and found.seconds > HUNG_SECONDS:
             outcome = ReadFailed("call_hung", f"a call took {found.seconds:.1f} s")
-        with self._lock:
-            health = self._health[device.key]
-            if device.key not in self._read_by:
-                return
-            if isinstance(outcome, ReadFailed):
-                self._fail(device, health, outcome)
-                return
-            settlement = self._ledger.apply(device, outcome, self._clock.wall())
-            errors = health.errors
-            if outcome.failed:
-                # What one of the two estimators missed says nothing of the other.
-                self._agreement[device.key].restart()
-                errors = {**errors, outcome.failed: errors.get(outcome.failed, 0) + 1}
-            self._health[device.key] = DeviceHealth(True, health.reads + 1, errors, found.seconds, self._clock.wall())
+        health = self._health[device.key]
+        if isinstance(outcome, ReadFailed):
+            self._fail(device, health, outcome)
+            return
+        settlement = self._ledger.apply(device, outcome, wall)
+        errors = health.errors
+        if outcome.failed:
+            # What one of the two estimators missed says nothing of the other.
+            self._agreement[device.key].restart()
+            errors = {**errors, outcome.failed: errors.get(outcome.failed, 0) + 1}
+        self._health[device.key] = DeviceHealth(True, health.reads + 1, errors, found.seconds, wall)
         if not health.up and health.errors:
             log.warning("device=%s reading again", device.name)
         self._log(device, settlement)
@@ -252,6 +278,7 @@ class Fleet:
         """A call that does not return is a failed reading for as long as it does not."""
         for key, seconds in self._reader.hung(HUNG_SECONDS).items():
             with self._lock:
+                self.book()
                 if key in self._read_by:
                     health = self._health[key]
                     device = self._ledger.state.accounts[key].device

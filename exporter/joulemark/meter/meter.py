@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -78,14 +79,14 @@ class Meter:
 
     def add_source(self, source: Source) -> None:
         """Take up a source that came later."""
-        with self._lock:
+        with self._booked():
             self.fleet.take_late(source)
             self.ledger.resume(self._clock.steady(), self._clock.wall())
 
     def recover(self) -> None:
         """Try to get failing devices back; may wait for a driver."""
         if self.fleet.recover():
-            with self._lock:
+            with self._booked():
                 self.ledger.resume(self._clock.steady(), self._clock.wall())
 
     @property
@@ -111,7 +112,8 @@ class Meter:
 
     def commit(self) -> None:
         """Have all that is booked written, without waiting for the disk; let go what memory need not hold."""
-        with self._lock:
+        with self._booked():
+            self.ledger.expire(self._clock.steady(), self._clock.wall())
             self.fleet.note_agreement(self._clock.steady())
             self.ledger.count_seconds(self._clock.steady())
             self._store.save(self.ledger.changes)
@@ -167,7 +169,7 @@ class Meter:
         self.sample()
         self._look(lambda: None)
         found = self._store.windows(limit, run)
-        with self._lock:
+        with self._booked():
             in_memory = self.ledger.state.windows
             return [self.summary(in_memory.get(window.id, window)) for window in found]
 
@@ -277,12 +279,19 @@ class Meter:
 
         return self._durably(now)
 
+    @contextmanager
+    def _booked(self) -> Iterator[None]:
+        """The ledger with all that was read booked, and nobody else at it."""
+        with self._lock:
+            self.fleet.book()
+            yield
+
     def _durably(self, change: Callable[[], Result]) -> Result:
         """Make a change and answer when it is on disk; the lock is not held while that lasts.
 
         While the disk cannot be written it is answered all the same, and `joulemark_ledger_up` is 0.
         """
-        with self._lock:
+        with self._booked():
             result = change()
             number = self._store.save(self.ledger.changes)
         self._wait_for(number)
@@ -291,7 +300,7 @@ class Meter:
     def _wait_for(self, number: int) -> None:
         if not self._store.journal.wait(number) and self._store.journal.lost_all:
             # The file had to be replaced meanwhile: all that is in memory goes into the new one.
-            with self._lock:
+            with self._booked():
                 number = self._store.save(self.ledger.changes)
             self._store.journal.wait(number)
 

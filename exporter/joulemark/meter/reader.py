@@ -11,9 +11,8 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..clock import Clock
 from ..errors import ReadFailed
@@ -26,8 +25,7 @@ SOON_SECONDS = 0.003
 _MOST_WORKERS = 64
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """What is wanted of a device: its counter, and its power gauge or its vitals where they are asked for."""
 
     device: Device
@@ -36,8 +34,7 @@ class Look:
     vitals: bool = False
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What came of a look, and how long the reading took in seconds."""
 
     device: Device
@@ -79,10 +76,6 @@ class InlineReader:
             if look.vitals and isinstance(found.outcome, Reading):
                 self._vitals_sink(look.device, look.source.vitals(look.device))
 
-    def under_way(self) -> set[str]:
-        """Nothing is."""
-        return set()
-
     def hung(self, seconds: float) -> Mapping[str, float]:
         """Nothing hangs that was waited for."""
         del seconds
@@ -104,7 +97,8 @@ class ThreadedReader:
         self._rested = rested
         self._lock = threading.Lock()
         self._work_done = threading.Condition(self._lock)
-        self._queue: deque[Look] = deque()
+        # One look a device at most, in the order in which they came.
+        self._queue: dict[str, Look] = {}
         # Since when a call is under way, and what is wanted once more when it has returned.
         self._busy: dict[str, float] = {}
         self._again: dict[str, Look] = {}
@@ -121,7 +115,7 @@ class ThreadedReader:
         with self._lock:
             for look in looks:
                 self._enqueue(look)
-            seconds = sum(self._expected.get(look.device.key, 0.0) for look in self._queue)
+            seconds = sum(self._expected.get(key, 0.0) for key in self._queue)
             self._staff(min(len(self._queue), max(1, math.ceil(seconds / within))))
 
     def read(self, looks: Iterable[Look], patience: float) -> None:
@@ -134,7 +128,7 @@ class ThreadedReader:
 
     def _wait(self, keys: set[str], deadline: float) -> None:
         """Wait for devices that are being read; with the lock held."""
-        awaited = self._awaited[id(keys)] = keys & self._under_way()
+        awaited = self._awaited[id(keys)] = keys & {*self._busy, *self._queue}
         try:
             while awaited and not self._closed:
                 left = deadline - self._clock.steady()
@@ -145,11 +139,6 @@ class ThreadedReader:
                 self._work_done.wait(left)
         finally:
             del self._awaited[id(keys)]
-
-    def under_way(self) -> set[str]:
-        """The devices that are being read or wait for it."""
-        with self._lock:
-            return self._under_way()
 
     def hung(self, seconds: float) -> Mapping[str, float]:
         """The devices whose call has not returned for so long, with the time since it was made."""
@@ -165,20 +154,15 @@ class ThreadedReader:
             self._staff(len(self._resting))
             self._work_done.notify_all()
 
-    def _under_way(self) -> set[str]:
-        return {*self._busy, *(look.device.key for look in self._queue)}
-
     def _enqueue(self, look: Look) -> None:
         """Queue a look, or have a look at the same device that is queued do for both."""
         key = look.device.key
-        for index, other in enumerate(self._queue):
-            if other.device.key == key:
-                self._queue[index] = replace(
-                    look, power=look.power or other.power, vitals=look.vitals or other.vitals
-                )  # fmt: skip
-                return
-        if key not in self._busy:
-            self._queue.append(look)
+        other = self._queue.get(key)
+        if other is not None:
+            power, vitals = look.power or other.power, look.vitals or other.vitals
+            self._queue[key] = look._replace(power=power, vitals=vitals)
+        elif key not in self._busy:
+            self._queue[key] = look
         elif look.vitals:
             # What is under way will do for the reading, but knows nothing of the vitals.
             self._again[key] = look
@@ -206,7 +190,7 @@ class ThreadedReader:
             with self._lock:
                 if self._closed:
                     return
-                look = self._queue.popleft() if self._queue else None
+                look = self._queue.pop(next(iter(self._queue))) if self._queue else None
                 if look is None:
                     self._resting.append(wakes)
                 else:
@@ -242,7 +226,7 @@ class ThreadedReader:
             del self._busy[key]
             again = self._again.pop(key, None)
             if again and not self._closed:
-                self._queue.append(again)
+                self._queue[key] = again
                 self._staff(1)
             waiting = [awaited for awaited in self._awaited.values() if key in awaited]
             for awaited in waiting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..attribution.attribution import DeviceAccount
 from ..attribution.ticks import TickTracker
@@ -59,28 +60,45 @@ class Rounds:
         return now - whole_at >= _SOONEST * self.interval
 
 
-def next_reading(account: DeviceAccount) -> float | None:
-    """The instant of the next reading beside the regular ones, of the steady clock; None when those will do."""
-    ticks, looked = account.ticks, account.looked
-    if looked is None or account.failing:
-        return None
+class Next(NamedTuple):
+    """When a device is to be read beside the regular readings, None when those will do.
+
+    `waits` says that the latest reading may be booked later, as the instant does not depend on what it shows.
+    """
+
+    instant: float | None = None
+    waits: bool = False
+
+
+_REGULAR = Next(waits=True)
+
+
+def next_reading(account: DeviceAccount, looked: float) -> Next:
+    """What comes after a reading made at an instant of the steady clock."""
+    ticks = account.ticks
+    if account.failing:
+        return Next()
     if not account.counting:
-        return _next_sample(account, looked)
+        return Next(_next_sample(account, looked))
     if ticks.training:
-        return looked + TRAINING_STEP
+        return Next(looked + TRAINING_STEP)
     if ticks.declared:
-        return None
-    coming = ticks.due_tick(looked)
+        return _REGULAR
     if account.unsettled:
-        if coming is not None and ticks.proven and coming[1] <= _EVEN * ticks.seconds:
-            return _between_ticks(ticks, looked, coming[1])
-        step = min(max(ticks.seconds / 40, 0.001), 0.005)
-        if coming is None:
-            return looked + step
-        return max(looked + step, coming[0] - 3 * coming[1])
-    if coming is not None and ticks.wants_check(looked):
-        return max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1])
-    return None
+        return _next_at_boundary(ticks, looked, ticks.due_tick(looked))
+    coming = ticks.due_tick(looked) if ticks.wants_check(looked) else None
+    return _REGULAR if coming is None else Next(max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1]))
+
+
+def _next_at_boundary(ticks: TickTracker, looked: float, coming: tuple[float, float] | None) -> Next:
+    """Close looks for the ticks around a boundary, or one a tick where the beat tells their instants by itself."""
+    step = min(max(ticks.seconds / 40, 0.001), 0.005)
+    if coming is None:
+        return Next(looked + step)
+    tick, deviation = coming
+    if deviation <= _EVEN * ticks.seconds:
+        return Next(_between_ticks(ticks, looked, deviation), waits=True)
+    return Next(max(looked + step, tick - 3 * deviation))
 
 
 def _next_sample(account: DeviceAccount, looked: float) -> float:
@@ -97,19 +115,20 @@ def _between_ticks(ticks: TickTracker, looked: float, deviation: float) -> float
     together is read together, and a processor that sleeps is woken once.
     """
     step = max(0.001, round(ticks.seconds, 3))
-    clear = {place: _clear(ticks, _next_on(looked, step, place), deviation) for place in _PLACES}
-    place = next((place for place in _PLACES if clear[place] >= 1.0), max(_PLACES, key=lambda place: clear[place]))
-    return _next_on(looked, step, place)
+    instants = [_next_on(looked, step, place) for place in _PLACES]
+    # From the tick before to an instant, and from there to the next, as parts of what should be there at least.
+    after = 4 * deviation + _AFTER_SECONDS
+    before = 4 * deviation + _BEFORE_SECONDS + _BEFORE_PART * ticks.seconds
+    best, found = -math.inf, instants[0]
+    for at in instants:
+        behind = ticks.since_tick(at)
+        clear = min(behind / after, (ticks.seconds - behind) / before)
+        if clear >= 1.0:
+            return at
+        if clear > best:
+            best, found = clear, at
+    return found
 
 
 def _next_on(looked: float, step: float, place: float) -> float:
     return (math.floor(looked / step - place + 1e-9) + 1 + place) * step
-
-
-def _clear(ticks: TickTracker, at: float, deviation: float) -> float:
-    """How far a look is from the ticks around it, as a part of what it should be at least."""
-    behind, _ = ticks.lag(at)
-    ahead = ticks.seconds - behind
-    after = 4 * deviation + _AFTER_SECONDS
-    before = 4 * deviation + _BEFORE_SECONDS + _BEFORE_PART * ticks.seconds
-    return min(behind / after, ahead / before)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ class Device:
     mig: bool = False
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """One look at a device.
 
     `energy_joules` is the hardware's cumulative counter, taken between the instants `begin` and `end`; None where

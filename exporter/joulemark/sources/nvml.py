@@ -94,26 +94,32 @@ class NvmlSource:
         return tuple(self._devices.values())
 
     def read(self, device: Device, *, power: bool = True) -> Reading:
-        with self._handle(device) as handle:
-            energy, failed = None, ""
-            called = self._clock.steady()
-            if device.source == COUNTER:
-                try:
-                    energy = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
-                except pynvml.NVMLError as error:
-                    failed = reason(error)
-            answered = self._clock.steady()
-            if not power and energy is not None:
-                return Reading(answered, energy, None, called=called, answered=answered)
+        # Not by way of a context manager, as this is done all the time.
+        handle = self._enter(device)
+        try:
+            return self._read(device, handle, power)
+        finally:
+            self._leave()
+
+    def _read(self, device: Device, handle: Any, power: bool) -> Reading:
+        energy, failed, clock = None, "", self._clock.steady
+        called = clock()
+        if device.source == COUNTER:
             try:
-                watts = self._gauges[device.key].watts(handle)
+                energy = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
             except pynvml.NVMLError as error:
-                if energy is None:
-                    raise ReadFailed(failed or reason(error), f"{device.key}: {error}") from error
-                # A counter without a power reading beside it is still a whole reading.
-                return Reading(answered, energy, None, called=called, answered=answered, failed=reason(error))
-            at = (answered + self._clock.steady()) / 2
-            return Reading(at, energy, watts, sensor=True, called=called, answered=answered, failed=failed)
+                failed = reason(error)
+        answered = clock()
+        if not power and energy is not None:
+            return Reading(answered, energy, None, False, called, answered)
+        try:
+            watts = self._gauges[device.key].watts(handle)
+        except pynvml.NVMLError as error:
+            if energy is None:
+                raise ReadFailed(failed or reason(error), f"{device.key}: {error}") from error
+            # A counter without a power reading beside it is still a whole reading.
+            return Reading(answered, energy, None, False, called, answered, reason(error))
+        return Reading((answered + clock()) / 2, energy, watts, True, called, answered, failed)
 
     def calls(self, device: Device) -> dict[str, Callable[[], float]]:
         """What a reading of a device may ask, by name, each question alone: joules or watts, or ReadFailed."""
@@ -165,11 +171,25 @@ class NvmlSource:
     @contextmanager
     def _handle(self, device: Device) -> Iterator[Any]:
         """A GPU's handle for some calls, during which the library is not reloaded."""
-        with self._in_call():
+        handle = self._enter(device)
+        try:
+            yield handle
+        finally:
+            self._leave()
+
+    def _enter(self, device: Device) -> Any:
+        with self._call_ended:
             handle = self._handles.get(device.key)
             if handle is None:
                 raise ReadFailed("gpu_is_lost", f"NVML does not show {device.key} any more")
-            yield handle
+            self._calls += 1
+            return handle
+
+    def _leave(self) -> None:
+        with self._call_ended:
+            self._calls -= 1
+            if not self._calls:
+                self._call_ended.notify_all()
 
     @contextmanager
     def _in_call(self) -> Iterator[None]:
@@ -178,9 +198,7 @@ class NvmlSource:
         try:
             yield
         finally:
-            with self._call_ended:
-                self._calls -= 1
-                self._call_ended.notify_all()
+            self._leave()
 
     def _reload(self) -> None:
         with self._call_ended:
