@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .power_integral import Holders
 
 
-@dataclass(frozen=True)
-class Booking:
+class Booking(NamedTuple):
     """Joules for one holder; `holder` None is the energy that no window claims.
 
     `joules` is the account's energy, `integral_joules` the sampled power integrated, `variance` in joules squared
@@ -22,8 +21,7 @@ class Booking:
     bound_joules: float = 0.0
 
 
-@dataclass(frozen=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What one reading settled, the time that was not seen, and what was noticed."""
 
     bookings: tuple[Booking, ...] = ()

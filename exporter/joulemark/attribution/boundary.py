@@ -15,7 +15,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .ticks import Tick
 
@@ -39,8 +39,7 @@ _SURPRISE = 3.0
 _MICROJOULES = 1e-6
 
 
-@dataclass(frozen=True)
-class Stretch:
+class Stretch(NamedTuple):
     """What the counter gained from one tick to a later one."""
 
     begin: Tick
@@ -62,16 +61,14 @@ class Stretch:
         return math.hypot(self.begin.spread, self.end.spread) < _TIMED * self.seconds
 
 
-@dataclass(frozen=True)
-class Power:
+class Power(NamedTuple):
     """A power in watts with the standard deviation of it over a stretch."""
 
     watts: float
     deviation: float
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """What one part of a split got in joules, with its variance in joules squared."""
 
     joules: float

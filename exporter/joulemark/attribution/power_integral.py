@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .gauge import Gauge
 
@@ -30,8 +30,7 @@ _UNRESOLVED = 0.25
 Holders = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Slice:
+class Slice(NamedTuple):
     """Energy of one stretch under one set of holders, its variance in joules squared."""
 
     begin: float
@@ -50,8 +49,7 @@ class Slice:
         return Slice(instant, self.end, self.holders, self.joules * part, self.variance * part)
 
 
-@dataclass(frozen=True)
-class _Sample:
+class _Sample(NamedTuple):
     at: float
     watts: float
     # Whether `at` is the refresh itself, and not just some instant until the next one.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Assumed until the device has been measured: the slowest refresh known from real cards.
 UNMEASURED_TICK_SECONDS = 0.1
@@ -31,8 +31,7 @@ _AHEAD_SECONDS = 1.0
 _SQRT12 = math.sqrt(12.0)
 
 
-@dataclass(frozen=True)
-class Tick:
+class Tick(NamedTuple):
     """One refresh: its instant, the standard deviation of that instant in seconds, and the energy it showed."""
 
     at: float
