@@ -8,7 +8,7 @@ import pytest
 from benchmarks.accuracy.cases import CASES, Case
 from benchmarks.accuracy.measure import measure
 
-RUNS = 3
+RUNS = 8
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -13,6 +13,8 @@ LEAST_SECONDS = 10.0
 ALERT_RATIO = 0.05
 # What sampling may have missed is allowed for beside that, with so many standard deviations.
 _SIGMAS = 3.0
+# It must last for so long: power that nearly keeps step with its gauge looks wrong for moments.
+_LASTING_SECONDS = 5.0
 
 
 class Seen(NamedTuple):
@@ -31,6 +33,8 @@ class Agreement:
         self._seen: deque[Seen] = deque()
         self._gap_seconds = 0.0
         self._alert = False
+        # Since when it is not as was said last.
+        self._otherwise: float | None = None
 
     def restart(self) -> None:
         """Begin anew: what was seen does not compare with what comes."""
@@ -47,10 +51,19 @@ class Agreement:
         self._seen.append(seen)
         while seen.steady - self._seen[0].steady > WINDOW_SECONDS:
             self._seen.popleft()
-        was, ratio = self._alert, self.disagreement_ratio
-        # Back below well under the threshold, so that it does not flap.
-        self._alert = was if ratio is None else ratio - self._sampling > ALERT_RATIO * (0.8 if was else 1.0)
-        return self._alert != was
+        if self._disagree() == self._alert:
+            self._otherwise = None
+            return False
+        self._otherwise = seen.steady if self._otherwise is None else self._otherwise
+        if seen.steady - self._otherwise < _LASTING_SECONDS:
+            return False
+        self._alert, self._otherwise = not self._alert, None
+        return True
+
+    def _disagree(self) -> bool:
+        """As before while nothing is known; back below well under the threshold only, so that it does not flap."""
+        ratio = self.disagreement_ratio
+        return self._alert if ratio is None else ratio - self._sampling > ALERT_RATIO * (0.8 if self._alert else 1.0)
 
     @property
     def disagreement_ratio(self) -> float | None:

@@ -101,8 +101,8 @@ class DeviceAccount:
         return bool(self.boundaries) or self.power.waiting
 
     def references(self, holder: str) -> bool:
-        """Whether energy may still be booked to this holder."""
-        return self._hand_overs.references(holder)
+        """Whether energy may still be booked to this holder, or a bound taken back."""
+        return self._hand_overs.references(holder) or self._hole.references(holder)
 
     def pending(self, holder: str) -> float:
         """Joules of a holder that are not booked yet, by the latest power: an estimate for summaries."""

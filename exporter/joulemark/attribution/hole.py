@@ -42,6 +42,10 @@ class Hole:
         """Up to when it is."""
         return self._end
 
+    def references(self, holder: str) -> bool:
+        """Whether what was bound for a holder may still turn out to be known."""
+        return any(holder in holders for holders in self._bounds)
+
     def grow(self, known: float, at: float, hand_overs: HandOvers, books: Bookings, *, failed: bool) -> float:
         """Nothing is known from one instant to another; returns the seconds of it that were not counted yet."""
         begin = max(known, self._counted or known)
