@@ -17,7 +17,7 @@ UNMEASURED_TICK_SECONDS = 0.1
 _TRAINING_TICKS = 20
 _TRAINING_SECONDS = 3.0
 # The training's few ticks may happen to look even: what they say is taken for less than it is by so much.
-_FEW = 1.25
+_FEW = 1.5
 # A tick is seen closely when it is bracketed by less than this part of the period.
 _CLOSE = 0.3
 # A beat whose ticks are less even, or less well known, than this part of the period says nothing.

@@ -29,7 +29,7 @@ HUNG_SECONDS = 1.0
 # Looks that are due within so little time of each other are taken together.
 COALESCE_SECONDS = 0.0005
 # Regular readings of a known beat are not urgent: a worker may take this part of the interval for all of them.
-_UNHURRIED = 0.2
+_UNHURRIED = 0.4
 
 
 class Fleet:

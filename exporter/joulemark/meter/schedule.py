@@ -15,7 +15,7 @@ GAUGE_STEP = 0.01
 # Samples of a gauge are not wanted closer than this, in seconds.
 _LEAST_SAMPLE = 0.015
 # A beat known better than this part of a tick needs no close look around a boundary.
-_EVEN = 0.02
+_EVEN = 0.015
 # How far the regular interval is varied, and the step (golden ratio) that spreads it evenly.
 _DITHER = 0.3
 _GOLDEN = 0.6180339887498949
@@ -24,7 +24,7 @@ _SOONEST, _LATEST = 0.7, 1.3
 # Where looks may lie between two ticks, as parts of the beat: most devices find room at the first.
 _PLACES = (0.0, 0.5, 0.25, 0.75)
 # How far a look must be from the tick before it and from the next: for what a call takes, and a late wake-up.
-_AFTER_SECONDS, _BEFORE_SECONDS, _BEFORE_PART = 0.001, 0.001, 0.1
+_AFTER_SECONDS, _BEFORE_SECONDS, _BEFORE_PART = 0.001, 0.001, 0.05
 
 
 @dataclass
@@ -123,11 +123,12 @@ def _between_ticks(ticks: TickTracker, looked: float, deviation: float) -> float
     for at in instants:
         behind = ticks.since_tick(at)
         clear = min(behind / after, (ticks.seconds - behind) / before)
-        if clear >= 1.0:
-            return at
         if clear > best:
             best, found = clear, at
-    return found
+        if best >= 1.0:
+            break
+    # A look with no tick since the one before would show nothing new.
+    return found + step if ticks.since_tick(found) > found - looked else found
 
 
 def _next_on(looked: float, step: float, place: float) -> float:
