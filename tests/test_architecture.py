@@ -49,7 +49,7 @@ LAYERS = (
     {"disk.store"},
     {"disk"},
     {"imports"},
-    {"meter.schedule", "meter.reader"},
+    {"meter.schedule", "meter.reader", "meter.timetable", "meter.alarm"},
     {"meter.fleet", "meter.views"},
     {"meter.meter"},
     {"meter"},

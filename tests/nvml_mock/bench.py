@@ -88,7 +88,7 @@ class VirtualBench:
     def run_until(self, end: float) -> None:
         """Sample, commit and recover as the exporter's threads do, until an instant."""
         while True:
-            if self.meter.wait_for_transition(0.0):
+            if self.meter.alarm.wait(0.0):
                 self.meter.fleet.sample(patience=0.0)
             due = max(self.meter.fleet.next_reading(), self.clock.steady())
             if due >= end:

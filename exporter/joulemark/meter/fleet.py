@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -18,7 +17,8 @@ from ..ledger.snapshot import DeviceHealth, DeviceView
 from ..ledger.windows import SeriesKey
 from ..sources.base import Device, Reading, Source, Vitals
 from .reader import SOON_SECONDS, Found, InlineReader, Look, Reader, ThreadedReader
-from .schedule import Rounds, next_reading
+from .schedule import common_place, next_reading
+from .timetable import Timetable
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 0.02
 # A call into a driver that takes longer than this has hung, and what it answers is of no known instant.
 HUNG_SECONDS = 1.0
-# Looks that are due within so little time of each other are taken together.
-COALESCE_SECONDS = 0.0005
 # Regular readings of a known beat are not urgent: a worker may take this part of the interval for all of them.
 _UNHURRIED = 0.4
 
@@ -52,11 +50,9 @@ class Fleet:
         self._reader: Reader = (
             ThreadedReader(*sinks, clock, self._wake_if_sooner) if threads else InlineReader(*sinks, clock)
         )
-        self._rounds = Rounds(interval, clock.steady())
-        # When each device is read next, when it was last read with its gauge, and until when nobody looks.
-        self._due: dict[str, float] = {}
-        self._whole_at: dict[str, float] = {}
-        self._sleeping_until = -math.inf
+        self._timetable = Timetable(interval, clock.steady())
+        # Where on their beat devices are looked at, as far as they can be.
+        self._place = 0.0
         # What was read of each device and is not booked yet, with the wall clock then.
         self._waiting: dict[str, list[tuple[Found, float]]] = {}
         self._sources: list[Source] = []
@@ -71,10 +67,9 @@ class Fleet:
 
     def sample(self, *, patience: float = PATIENCE_SECONDS, vitals: bool = False) -> None:
         """Read every device once and book what it gained; waits for slow devices only so long, or with 0 for none."""
-        now = self._clock.steady()
         with self._lock:
             looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in self.devices]
-            self._note_ordered(looks, now)
+            self._timetable.note(self._clock.steady(), self._read_by)
         if patience:
             self._reader.read(looks, patience)
         else:
@@ -85,23 +80,21 @@ class Fleet:
             self._ledger.expire(self._clock.steady(), self._clock.wall())
 
     def next_reading(self) -> float:
-        """When the next reading is due."""
+        """When the next reading is due; whoever asks waits until then, and is woken if one is due sooner."""
         with self._lock:
-            self._sleeping_until = min(self._due.values(), default=self._rounds.due)
-            return self._sleeping_until
+            return self._timetable.wait_for_next()
 
     def look(self, now: float) -> None:
         """Read the devices that are due by now: regularly with their gauges, else their counters alone."""
-        by = now + COALESCE_SECONDS
         with self._lock:
-            regular = now >= self._rounds.due
-            if regular:
-                self._rounds.pass_by(now)
-            due = [device for device in self.devices if self._due[device.key] <= by]
-            looks = [Look(x, self._read_by[x.key], self._is_whole(x.key, now)) for x in due]
-            self._note_ordered(looks, now)
-        unhurried = regular and all(look.power for look in looks)
-        self._reader.order(looks, max(SOON_SECONDS, _UNHURRIED * self._rounds.interval) if unhurried else SOON_SECONDS)
+            regular, due = self._timetable.is_round(now), self._timetable.take(now)
+            accounts = self._ledger.state.accounts
+            looks = [
+                Look(x, self._read_by[x.key], due[x.key] or not accounts[x.key].counting)
+                for x in self.devices if x.key in due
+            ]  # fmt: skip
+        unhurried = max(SOON_SECONDS, _UNHURRIED * self._timetable.interval) if all(due.values()) else SOON_SECONDS
+        self._reader.order(looks, unhurried)
         if regular:
             self._notice_hung()
 
@@ -115,22 +108,16 @@ class Fleet:
             for key in list(self._waiting):
                 self._book_waiting(key)
 
-    def _note_ordered(self, looks: Iterable[Look], now: float) -> None:
-        """What a device wants next is not known before it was read: until then it is read regularly."""
-        for look in looks:
-            key = look.device.key
-            if look.power:
-                self._whole_at[key] = now
-            self._due[key] = self._rounds.next_for(None, self._whole_at[key])
-
-    def _is_whole(self, key: str, now: float) -> bool:
-        return not self._ledger.state.accounts[key].counting or self._rounds.whole(now, self._whole_at[key])
-
     def _wake_if_sooner(self) -> None:
         """What was just read may want another reading before anybody looks again."""
         with self._lock:
-            if min(self._due.values(), default=math.inf) < self._sleeping_until:
+            if self._timetable.is_sooner():
                 self._wake()
+
+    def find_place(self, now: float) -> None:
+        """Find anew where looks lie between the ticks of the devices; about once a second."""
+        accounts = self._ledger.state.accounts
+        self._place = common_place((accounts[device.key].ticks for device in self.devices), now)
 
     def note_agreement(self, steady: float) -> None:
         """Compare the two estimators of each device that has two; about once a second."""
@@ -201,7 +188,7 @@ class Fleet:
         known = self._health.get(device.key, DeviceHealth())
         self._health[device.key] = DeviceHealth(reads=known.reads, errors=known.errors)
         self._agreement[device.key] = Agreement()
-        self._due[device.key] = self._whole_at[device.key] = -math.inf
+        self._timetable.add(device.key)
         self._ledger.attach(device, self._clock.steady(), self._clock.wall())
 
     def _describe_anew(self, device: Device) -> None:
@@ -214,7 +201,8 @@ class Fleet:
         self._sources.remove(source)
         for device in source.devices:
             self.devices.remove(device)
-            del self._read_by[device.key], self._due[device.key]
+            del self._read_by[device.key]
+            self._timetable.remove(device.key)
             self._ledger.detach(device)
 
     def _accept(self, found: Found) -> None:
@@ -225,7 +213,7 @@ class Fleet:
                 return
             self._waiting.setdefault(key, []).append((found, wall))
             if isinstance(found.outcome, Reading):
-                self._due[key] = self._rounds.next_for(self._wanted(found, found.outcome), self._whole_at[key])
+                self._timetable.want(key, self._wanted(found, found.outcome))
             else:
                 self._book_waiting(key)
 
@@ -234,11 +222,11 @@ class Fleet:
         account, at = self._ledger.state.accounts[found.device.key], reading.end
         plain = reading.energy_joules is not None and not reading.failed and found.seconds <= HUNG_SECONDS
         if plain and self._health[found.device.key].up:
-            following = next_reading(account, at)
+            following = next_reading(account, at, self._place)
             if following.waits:
                 return following.instant
         self._book_waiting(found.device.key)
-        return next_reading(account, at).instant
+        return next_reading(account, at, self._place).instant
 
     def _book_waiting(self, key: str) -> None:
         for found, wall in self._waiting.pop(key, ()):

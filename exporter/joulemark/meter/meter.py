@@ -23,6 +23,7 @@ from ..ledger.snapshot import Artifact, DeviceView, Host, Score, Snapshot
 from ..ledger.state import StageRequest
 from ..ledger.windows import Window
 from ..sources.base import Source
+from .alarm import Alarm
 from .fleet import HUNG_SECONDS, PATIENCE_SECONDS, Fleet
 from .views import Views
 
@@ -60,8 +61,8 @@ class Meter:
         # What was found may have been put right while it was loaded: all of it is saved once.
         self.ledger.changes.everything()
         self._lock = threading.RLock()
-        self.fleet = Fleet(self.ledger, self._lock, clock, self.wake, interval=interval, threads=threads)
-        self._woken, self._transition_made = threading.Event(), False
+        self.alarm = Alarm()
+        self.fleet = Fleet(self.ledger, self._lock, clock, self.alarm.wake, interval=interval, threads=threads)
         self._host = Host(state.ledger_id, factors, gpus_present)
         self._views = Views(self.ledger, self.fleet, self._host)
         for source in sources:
@@ -74,7 +75,7 @@ class Meter:
     # -- readings ------------------------------------------------------------------------------------------
 
     def sample(self, patience: float = PATIENCE_SECONDS) -> None:
-        """Read every device once and book what it gained; waits for slow devices only so long."""
+        """Read every device once; waits for slow ones only so long."""
         self.fleet.sample(patience=patience)
 
     def add_source(self, source: Source) -> None:
@@ -91,30 +92,20 @@ class Meter:
 
     @property
     def factors(self) -> Factors:
-        """What CO2e and cost are derived with."""
+        """For CO2e and cost."""
         return self._host.factors
 
     @property
     def sources(self) -> set[str]:
-        """The names of the sources that are read."""
+        """Names of what is read."""
         return {device.source for device in self.fleet.devices}
-
-    def wait_for_transition(self, seconds: float) -> bool:
-        """Wait so long at most, or until woken; true when a transition wants a reading at once."""
-        self._woken.wait(max(0.0, min(seconds, 1.0)))
-        self._woken.clear()
-        made, self._transition_made = self._transition_made, False
-        return made
-
-    def wake(self) -> None:
-        """End a `wait_for_transition`."""
-        self._woken.set()
 
     def commit(self) -> None:
         """Have all that is booked written, without waiting for the disk; let go what memory need not hold."""
         with self._booked():
             self.ledger.expire(self._clock.steady(), self._clock.wall())
             self.fleet.note_agreement(self._clock.steady())
+            self.fleet.find_place(self._clock.steady())
             self.ledger.count_seconds(self._clock.steady())
             self._store.save(self.ledger.changes)
             self.ledger.forget_settled()
@@ -264,8 +255,7 @@ class Meter:
 
         def now() -> Result:
             result = change(self._clock.steady(), self._clock.wall())
-            self._transition_made = True
-            self.wake()
+            self.alarm.transition()
             return result
 
         return self._durably(now)

@@ -33,7 +33,7 @@ class Sampler(threading.Thread):
         while not self._stopped:
             try:
                 fleet = self._meter.fleet
-                transition = self._meter.wait_for_transition(fleet.next_reading() - self._clock.steady())
+                transition = self._meter.alarm.wait(fleet.next_reading() - self._clock.steady())
                 if transition:
                     fleet.sample(patience=0.0)
                 else:
@@ -49,7 +49,7 @@ class Sampler(threading.Thread):
     def stop(self) -> None:
         """Stop and wait for the round in progress."""
         self._stopped = True
-        self._meter.wake()
+        self._meter.alarm.wake()
         self.join()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..attribution.attribution import DeviceAccount
@@ -16,48 +17,12 @@ GAUGE_STEP = 0.01
 _LEAST_SAMPLE = 0.015
 # A beat known better than this part of a tick needs no close look around a boundary.
 _EVEN = 0.015
-# How far the regular interval is varied, and the step (golden ratio) that spreads it evenly.
-_DITHER = 0.3
-_GOLDEN = 0.6180339887498949
-# A reading beside the regular ones does for one of them when it comes in these parts of the interval after the last.
-_SOONEST, _LATEST = 0.7, 1.3
-# Where looks may lie between two ticks, as parts of the beat: most devices find room at the first.
+# Where else looks may lie where the place that does for most devices is too near a tick, as parts of the beat from it.
 _PLACES = (0.0, 0.5, 0.25, 0.75)
+# A wake-up may be late but never early: looks are nearer to the tick before them, by this part of what is between two.
+_NEARER = 0.35
 # How far a look must be from the tick before it and from the next: for what a call takes, and a late wake-up.
 _AFTER_SECONDS, _BEFORE_SECONDS, _BEFORE_PART = 0.001, 0.001, 0.05
-
-
-@dataclass
-class Rounds:
-    """The instants of the regular readings, which all devices share: every `interval` seconds, `due` is the next.
-
-    The interval is varied: readings at an even beat would fall into step with the counter's ticks, or with the
-    training's own steps.
-    """
-
-    interval: float
-    due: float
-    _count: int = 0
-
-    def pass_by(self, now: float) -> None:
-        """The round that was due is made, or not needed."""
-        self._count += 1
-        varied = 1 + _DITHER * (self._count * _GOLDEN % 1.0 - 0.5)
-        self.due = max(self.due + self.interval * varied, now)
-
-    def next_for(self, wanted: float | None, whole_at: float) -> float:
-        """When a device is read next that wants a reading at an instant, and had its last whole one at another.
-
-        A whole reading is one of counter and gauge; one that is wanted soon anyhow does for the regular one.
-        """
-        regular = max(self.due, whole_at + _SOONEST * self.interval)
-        if wanted is None:
-            return regular
-        return wanted if wanted <= whole_at + _LATEST * self.interval else min(wanted, regular)
-
-    def whole(self, now: float, whole_at: float) -> bool:
-        """Whether a reading now is to be a whole one."""
-        return now - whole_at >= _SOONEST * self.interval
 
 
 class Next(NamedTuple):
@@ -73,8 +38,18 @@ class Next(NamedTuple):
 _REGULAR = Next(waits=True)
 
 
-def next_reading(account: DeviceAccount, looked: float) -> Next:
-    """What comes after a reading made at an instant of the steady clock."""
+def common_place(beats: Iterable[TickTracker], now: float) -> float:
+    """Where on the beat looks are clear of the ticks of most devices, as a part of it: where the most room is."""
+    places = sorted({(now - x.since_tick(now)) / _step(x) % 1.0 for x in beats if x.locked})
+    if not places:
+        return 0.0
+    room = [(after - before, before) for before, after in itertools.pairwise([*places, places[0] + 1.0])]
+    widest, before = max(room)
+    return (before + _NEARER * widest) % 1.0
+
+
+def next_reading(account: DeviceAccount, looked: float, place: float = 0.0) -> Next:
+    """What comes after a reading made at an instant of the steady clock; `place` is the common one."""
     ticks = account.ticks
     if account.failing:
         return Next()
@@ -85,19 +60,19 @@ def next_reading(account: DeviceAccount, looked: float) -> Next:
     if ticks.declared:
         return _REGULAR
     if account.unsettled:
-        return _next_at_boundary(ticks, looked, ticks.due_tick(looked))
+        return _next_at_boundary(ticks, looked, ticks.due_tick(looked), place)
     coming = ticks.due_tick(looked) if ticks.wants_check(looked) else None
     return _REGULAR if coming is None else Next(max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1]))
 
 
-def _next_at_boundary(ticks: TickTracker, looked: float, coming: tuple[float, float] | None) -> Next:
+def _next_at_boundary(ticks: TickTracker, looked: float, coming: tuple[float, float] | None, place: float) -> Next:
     """Close looks for the ticks around a boundary, or one a tick where the beat tells their instants by itself."""
     step = min(max(ticks.seconds / 40, 0.001), 0.005)
     if coming is None:
         return Next(looked + step)
     tick, deviation = coming
     if deviation <= _EVEN * ticks.seconds:
-        return Next(_between_ticks(ticks, looked, deviation), waits=True)
+        return Next(_between_ticks(ticks, looked, deviation, place), waits=True)
     return Next(max(looked + step, tick - 3 * deviation))
 
 
@@ -108,14 +83,14 @@ def _next_sample(account: DeviceAccount, looked: float) -> float:
     return account.gauge.next_look(looked, GAUGE_STEP if account.power.waiting else _LEAST_SAMPLE)
 
 
-def _between_ticks(ticks: TickTracker, looked: float, deviation: float) -> float:
+def _between_ticks(ticks: TickTracker, looked: float, deviation: float, place: float) -> float:
     """The next of one look a tick, clear of it, so that every tick is seen alone: its instant the beat knows.
 
     Looks are on a grid that all devices of about one beat share, most of them at the same place of it: what is due
     together is read together, and a processor that sleeps is woken once.
     """
-    step = max(0.001, round(ticks.seconds, 3))
-    instants = [_next_on(looked, step, place) for place in _PLACES]
+    step = _step(ticks)
+    instants = [_next_on(looked, step, (place + other) % 1.0) for other in _PLACES]
     # From the tick before to an instant, and from there to the next, as parts of what should be there at least.
     after = 4 * deviation + _AFTER_SECONDS
     before = 4 * deviation + _BEFORE_SECONDS + _BEFORE_PART * ticks.seconds
@@ -129,6 +104,11 @@ def _between_ticks(ticks: TickTracker, looked: float, deviation: float) -> float
             break
     # A look with no tick since the one before would show nothing new.
     return found + step if ticks.since_tick(found) > found - looked else found
+
+
+def _step(ticks: TickTracker) -> float:
+    """The beat in whole milliseconds, so that devices whose beats are nearly the same share one."""
+    return max(0.001, round(ticks.seconds, 3))
 
 
 def _next_on(looked: float, step: float, place: float) -> float:

@@ -19,6 +19,7 @@ from .base import Device, Reading, Vitals
 from .bounded import BoundedCalls
 from .nvml_calls import has_none, optional, reason, remedy
 from .nvml_gauge import AVERAGED_CALL, INSTANT_CALL, INSTANT_FIELD, MODULE_FIELD, Gauge, find_gauge
+from .nvml_vitals import vitals_of
 
 __all__ = ["AVERAGED_CALL", "COUNTER", "INSTANT_CALL", "INSTANT_FIELD", "MODULE_FIELD", "POWER", "NvmlSource"]
 
@@ -35,14 +36,6 @@ _QUIET_SECONDS = 1.0
 _LOOK_SECONDS = 5.0
 # How often it is reloaded while the driver is there and no GPU answers.
 _RELOAD_SECONDS = 10.0
-
-_THROTTLE_REASONS = {
-    "sw_power_cap": 0x4,
-    "hw_slowdown": 0x8,
-    "sw_thermal": 0x20,
-    "hw_thermal": 0x40,
-    "hw_power_brake": 0x80,
-}
 
 
 @dataclass(frozen=True)
@@ -136,7 +129,7 @@ class NvmlSource:
     def vitals(self, device: Device) -> Vitals | None:
         try:
             with self._handle(device) as handle:
-                return _vitals(handle)
+                return vitals_of(handle)
         except ReadFailed:
             return None
 
@@ -287,25 +280,6 @@ class NvmlSource:
             return f"{self._clock.boot()}:{self._module.stat().st_ino}"
         except OSError:
             return self._clock.boot()
-
-
-def _vitals(handle: Any) -> Vitals:
-    reasons = optional(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle)
-    use = optional(pynvml.nvmlDeviceGetUtilizationRates, handle)
-    memory = optional(pynvml.nvmlDeviceGetMemoryInfo, handle)
-    clock = optional(pynvml.nvmlDeviceGetClockInfo, handle, pynvml.NVML_CLOCK_SM)
-    celsius = optional(pynvml.nvmlDeviceGetTemperature, handle, pynvml.NVML_TEMPERATURE_GPU)
-    limit = optional(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
-    return Vitals(
-        utilization_ratio=None if use is None else use.gpu / 100,
-        memory_used_bytes=None if memory is None else float(memory.used),
-        temperature_celsius=None if celsius is None else float(celsius),
-        sm_clock_hertz=None if clock is None else clock * 1e6,
-        power_limit_watts=None if limit is None else limit / 1e3,
-        throttle_reasons={}
-        if reasons is None
-        else {name: bool(reasons & bit) for name, bit in _THROTTLE_REASONS.items()},
-    )
 
 
 def _limit_watts(handle: Any) -> float:

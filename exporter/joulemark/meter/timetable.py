@@ -1,0 +1,84 @@
+"""When each device is read next: regularly all of them together, and each when it wants it besides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+# How far the regular interval is varied, and the step (golden ratio) that spreads it evenly.
+_DITHER = 0.3
+_GOLDEN = 0.6180339887498949
+# A reading beside the regular ones does for one of them when it comes in these parts of the interval after the last.
+_SOONEST, _LATEST = 0.7, 1.3
+# Looks that are due within so little time of each other are taken together, in seconds.
+_TOGETHER = 0.0005
+
+
+class Timetable:
+    """Devices by key, and when they are due; all instants in seconds of the steady clock. Not thread-safe.
+
+    The regular readings of all devices are made together, about every `interval` seconds. Not exactly: readings at
+    an even beat would fall into step with the counters' ticks. A whole reading is one of counter and gauge.
+    """
+
+    def __init__(self, interval: float, now: float) -> None:
+        self.interval = interval
+        self.next_round = now
+        self._rounds = 0
+        self._due: dict[str, float] = {}
+        self._whole_at: dict[str, float] = {}
+        self._waited_for = -math.inf
+
+    def add(self, key: str) -> None:
+        """A device that is to be read at once."""
+        self._due[key] = self._whole_at[key] = -math.inf
+
+    def remove(self, key: str) -> None:
+        """A device that is not read any more."""
+        del self._due[key], self._whole_at[key]
+
+    def wait_for_next(self) -> float:
+        """When the next reading is due; whoever asks waits until then."""
+        self._waited_for = min(self._due.values(), default=self.next_round)
+        return self._waited_for
+
+    def is_sooner(self) -> bool:
+        """Whether one is due before what is waited for by now."""
+        return min(self._due.values(), default=math.inf) < self._waited_for
+
+    def take(self, now: float) -> dict[str, bool]:
+        """The devices that are due, each with whether its reading is to be a whole one; they are read regularly on."""
+        if self.is_round(now):
+            self._rounds += 1
+            varied = 1 + _DITHER * (self._rounds * _GOLDEN % 1.0 - 0.5)
+            self.next_round = max(self.next_round + self.interval * varied, now)
+        due = [key for key, instant in self._due.items() if instant <= now + _TOGETHER]
+        found = {key: now - self._whole_at[key] >= _SOONEST * self.interval for key in due}
+        self.note(now, (key for key in due if found[key]))
+        for key in due:
+            self.want(key, None)
+        return found
+
+    def is_round(self, now: float) -> bool:
+        """Whether the regular readings are due."""
+        return now >= self.next_round
+
+    def note(self, now: float, keys: Iterable[str]) -> None:
+        """Whole readings of these are made now."""
+        for key in keys:
+            self._whole_at[key] = now
+            self.want(key, None)
+
+    def want(self, key: str, instant: float | None) -> None:
+        """A device wants its next reading at an instant, None when the regular ones will do.
+
+        One that is wanted soon anyhow does for the regular one.
+        """
+        whole_at = self._whole_at[key]
+        regular = max(self.next_round, whole_at + _SOONEST * self.interval)
+        if instant is None:
+            self._due[key] = regular
+        elif instant <= whole_at + _LATEST * self.interval:
+            self._due[key] = instant
+        else:
+            self._due[key] = min(instant, regular)
