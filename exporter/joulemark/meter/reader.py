@@ -122,7 +122,8 @@ class ThreadedReader:
         """Have devices read and wait `patience` seconds at most, for those that are expected to answer by then."""
         wanted = list(looks)
         deadline = self._clock.steady() + patience
-        self.order(wanted)
+        # Somebody waits, perhaps for vitals too, which take longer still.
+        self.order(wanted, SOON_SECONDS / 2)
         with self._work_done:
             self._wait({x.device.key for x in wanted if self._answers_by(x.device.key, deadline)}, deadline)
 
