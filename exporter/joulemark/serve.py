@@ -45,7 +45,7 @@ def serve(settings: Settings) -> None:
             threads=True, factors=settings.factors, gpus_present=gpus_present(),
         )  # fmt: skip
         sampler = Sampler(meter, clock)
-        recovery = Recovery(meter, lambda: late_sources(settings, clock, meter.sources))
+        recovery = Recovery(meter, lambda: late_sources(settings, clock, {x.source for x in meter.fleet.devices}))
         watches = _watches(settings, meter)
         beside = [recovery, Copier(meter), *watches]
         try:

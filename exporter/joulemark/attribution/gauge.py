@@ -54,7 +54,7 @@ class Gauge:
             self._apart.append(at - self._changed)
             self._changed = at
             least = 2 * min(self._apart)
-            self._typically_apart = statistics.median([one for one in self._apart if one <= least] or [math.inf])
+            self._typically_apart = statistics.median([one for one in self._apart if one <= least])
         behind, spread = self._beat.lag(at)
         if not self._beat.locked or spread > _PLACED * self.refresh:
             # A value stands from its refresh to the next: when it is looked at, that was half of the time ago.

@@ -11,6 +11,8 @@ from .power_integral import MAX_BRIDGE_SECONDS, Holders
 
 # Readings that fail for longer than this are an outage; one that fails is not.
 _OUTAGE_SECONDS = 0.3
+# For so many sets of holders a bound may be taken back; for those before them it stays.
+_MOST_HOLDERS = 64
 
 
 def is_hole(seconds: float, *, failed: bool) -> bool:
@@ -56,6 +58,8 @@ class Hole:
             bound = self.most_watts * seconds if holders else 0.0
             books.add(holders, bound=bound)
             self._bounds[holders] = self._bounds.get(holders, 0.0) + bound
+        while len(self._bounds) > _MOST_HOLDERS:
+            del self._bounds[next(iter(self._bounds))]
         return at - begin
 
     def read_again(self) -> None:

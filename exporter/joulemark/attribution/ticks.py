@@ -132,7 +132,7 @@ class TickTracker:
 
     def _is_doubtful(self, at: float) -> bool:
         assert self._period is not None
-        doubtful = self._drift(at) > max(0.0003, 0.01 * self._period)
+        doubtful = self._drift(at) > max(0.0003, 0.005 * self._period)
         return at - self._closely_seen > (5 * self._period if doubtful else 30.0)
 
     def check_step(self, at: float) -> float:

@@ -53,8 +53,8 @@ class Fleet:
         self._timetable = Timetable(interval, clock.steady())
         # Where on their beat devices are looked at, as far as they can be.
         self._place = 0.0
-        # What was read of each device and is not booked yet, with the wall clock then.
-        self._waiting: dict[str, list[tuple[Found, float]]] = {}
+        # What was read and is not booked yet, with the wall clock then, in the order in which it came.
+        self._waiting: list[tuple[Found, float]] = []
         self._sources: list[Source] = []
         self._read_by: dict[str, Source] = {}
         self.devices: list[Device] = []
@@ -93,8 +93,8 @@ class Fleet:
                 Look(x, self._read_by[x.key], due[x.key] or not accounts[x.key].counting)
                 for x in self.devices if x.key in due
             ]  # fmt: skip
-        unhurried = max(SOON_SECONDS, _UNHURRIED * self._timetable.interval) if all(due.values()) else SOON_SECONDS
-        self._reader.order(looks, unhurried)
+        unhurried = _UNHURRIED * self._timetable.interval if all(due.values()) else 0.0
+        self._reader.order(looks, within=max(SOON_SECONDS, unhurried))
         if regular:
             self._notice_hung()
 
@@ -105,8 +105,13 @@ class Fleet:
         itself would find the processor's caches cold.
         """
         with self._lock:
-            for key in list(self._waiting):
-                self._book_waiting(key)
+            waiting, self._waiting = self._waiting, []
+            for found, wall in waiting:
+                try:
+                    self._book(found, wall)
+                except Exception:
+                    # One that cannot be booked must not take others with it, nor who happens to look at the ledger.
+                    log.exception("device=%s reading could not be booked; going on", found.device.name)
 
     def _wake_if_sooner(self) -> None:
         """What was just read may want another reading before anybody looks again."""
@@ -211,11 +216,11 @@ class Fleet:
         with self._lock:
             if key not in self._read_by:
                 return
-            self._waiting.setdefault(key, []).append((found, wall))
+            self._waiting.append((found, wall))
             if isinstance(found.outcome, Reading):
                 self._timetable.want(key, self._wanted(found, found.outcome))
             else:
-                self._book_waiting(key)
+                self.book()
 
     def _wanted(self, found: Found, reading: Reading) -> float | None:
         """When its device wants a reading beside the regular ones; books this one if it is needed to know that."""
@@ -225,12 +230,8 @@ class Fleet:
             following = next_reading(account, at, self._place)
             if following.waits:
                 return following.instant
-        self._book_waiting(found.device.key)
+        self.book()
         return next_reading(account, at, self._place).instant
-
-    def _book_waiting(self, key: str) -> None:
-        for found, wall in self._waiting.pop(key, ()):
-            self._book(found, wall)
 
     def _book(self, found: Found, wall: float) -> None:
         device, outcome = found.device, found.outcome

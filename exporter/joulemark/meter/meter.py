@@ -75,7 +75,7 @@ class Meter:
     # -- readings ------------------------------------------------------------------------------------------
 
     def sample(self, patience: float = PATIENCE_SECONDS) -> None:
-        """Read every device once; waits for slow ones only so long."""
+        """Read every device once and book what it gained; waits for slow devices only so long."""
         self.fleet.sample(patience=patience)
 
     def add_source(self, source: Source) -> None:
@@ -92,13 +92,8 @@ class Meter:
 
     @property
     def factors(self) -> Factors:
-        """For CO2e and cost."""
+        """What CO2e and cost are derived with."""
         return self._host.factors
-
-    @property
-    def sources(self) -> set[str]:
-        """Names of what is read."""
-        return {device.source for device in self.fleet.devices}
 
     def commit(self) -> None:
         """Have all that is booked written, without waiting for the disk; let go what memory need not hold."""

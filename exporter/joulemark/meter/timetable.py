@@ -53,11 +53,11 @@ class Timetable:
             varied = 1 + _DITHER * (self._rounds * _GOLDEN % 1.0 - 0.5)
             self.next_round = max(self.next_round + self.interval * varied, now)
         due = [key for key, instant in self._due.items() if instant <= now + _TOGETHER]
-        found = {key: now - self._whole_at[key] >= _SOONEST * self.interval for key in due}
-        self.note(now, (key for key in due if found[key]))
+        whole = {key: now - self._whole_at[key] >= _SOONEST * self.interval for key in due}
         for key in due:
+            self._whole_at[key] = now if whole[key] else self._whole_at[key]
             self.want(key, None)
-        return found
+        return whole
 
     def is_round(self, now: float) -> bool:
         """Whether the regular readings are due."""
