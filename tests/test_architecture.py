@@ -124,6 +124,7 @@ WORKLOADS = ROOT / "workloads" / "joulemark_workloads"
 WORK_LAYERS = (
     {"errors", "terminal", "ranks", "ledger_view"},
     {"config"},
+    {"hub"},
     {"models", "data"},
     {"teacher", "student"},
     {"evaluation"},

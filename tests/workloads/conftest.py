@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pynvml
 import pytest
+from fake_hub import Hub
 from tiny_model import tiny_folder
 
 EXPERIMENT = """
@@ -49,3 +52,26 @@ def experiment_file(tmp_path: Path, teacher_folder: Path) -> Callable[..., Path]
         return path
 
     return write
+
+
+@pytest.fixture
+def hub(teacher_folder: Path) -> Iterator[ThreadingHTTPServer]:
+    """A hub that has a port and does not answer there until it is served."""
+    Hub.folder, Hub.lost = teacher_folder, ()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub, bind_and_activate=False)
+    server.server_bind()
+    yield server
+    server.server_close()
+
+
+@pytest.fixture
+def asked(hub: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """This process asks that hub, keeps nothing elsewhere, and does not wait between two tries."""
+    endpoint = f"http://127.0.0.1:{hub.server_port}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.utils._http.time", types.SimpleNamespace(sleep=lambda _: None))
+    return endpoint

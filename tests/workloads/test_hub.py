@@ -2,83 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
-import types
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
 
 import pytest
 from exporter_process import Exporter
+from fake_hub import COMMIT, MODEL, Hub
 
 from joulemark_workloads.config import cells_of, read_document
 from joulemark_workloads.errors import WorkloadError
 from joulemark_workloads.phases.record import Record
 from joulemark_workloads.phases.sequence import run_phases
-
-MODEL = "somebody/tiny-teacher"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-class Hub(BaseHTTPRequestHandler):
-    """One model of a hub, as far as downloads ask for it; what is in `lost` breaks the connection."""
-
-    folder: ClassVar[Path]
-    lost: ClassVar[tuple[str, ...]] = ()
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def _answer(self, body: bool) -> None:
-        file = self.folder / self.path.rpartition("/")[2]
-        if file.suffix in self.lost:
-            self.close_connection = True
-            return
-        if not self.path.startswith(f"/{MODEL}/resolve/") or not file.is_file():
-            self.send_response(404)
-            self.send_header("X-Error-Code", "EntryNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        data = file.read_bytes()
-        self.send_response(200)
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if body:
-            self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def hub(teacher_folder: Path) -> Iterator[ThreadingHTTPServer]:
-    """A hub that has a port and does not answer there until it is served."""
-    Hub.folder, Hub.lost = teacher_folder, ()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub, bind_and_activate=False)
-    server.server_bind()
-    yield server
-    server.server_close()
-
-
-@pytest.fixture
-def asked(hub: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """This process asks that hub, keeps nothing elsewhere, and does not wait between two tries."""
-    endpoint = f"http://127.0.0.1:{hub.server_port}"
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
-    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.utils._http.time", types.SimpleNamespace(sleep=lambda _: None))
-    return endpoint
 
 
 def test_a_hub_that_is_away_and_comes_back(

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from .config import PHASES, Cell, cells_of, read_document
 from .errors import BudgetSpent, WorkloadError
+from .phases.hub_keys import hub_keys
 from .plan.show import show
 
 _EPILOG = """Examples:
@@ -117,24 +118,10 @@ def _prepare_environment(cells: list[Cell], work_dir: Path) -> None:
         "TRANSFORMERS_VERBOSITY": "error",
         "LMEVAL_LOG_LEVEL": "ERROR",
     }
-    if not any(_needs_hub(cell) for cell in cells):
+    if not any(hub_keys(cell.experiment) for cell in cells):
         settings["HF_HUB_OFFLINE"] = "1"
     for key, value in settings.items():
         os.environ.setdefault(key, value)
-
-
-def _needs_hub(cell: Cell) -> bool:
-    from .data.sources import is_local as data_is_local
-    from .evaluation.shipped import shipped_tasks
-    from .models.shipped import is_local as model_is_local
-
-    experiment = cell.experiment
-    models = [experiment.teacher.model, *([experiment.student.model] if experiment.student.model else [])]
-    return not (
-        all(map(model_is_local, models))
-        and data_is_local(experiment.data.source)
-        and set(experiment.evaluation.tasks) <= set(shipped_tasks())
-    )
 
 
 def main() -> None:

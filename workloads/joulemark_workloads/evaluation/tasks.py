@@ -40,9 +40,9 @@ class TaskRunner:
     def run(self, name: str, limit: int | None) -> Score:
         """The score of a shipped task, or of one of lm-eval's; raises WorkloadError where it is not at hand."""
         shipped = name in shipped_tasks()
-        manager = _manager(include_defaults=not shipped)
+        manager = task_manager(include_defaults=not shipped)
         if not shipped:
-            _check_known(name, manager)
+            check_known(name, manager)
         try:
             answer = lm_eval.simple_evaluate(
                 model=self._model,
@@ -86,12 +86,13 @@ class _CountingLM(HFLM):  # type: ignore[misc]  # lm-eval ships no types
 
 
 @cache
-def _manager(include_defaults: bool) -> Any:
+def task_manager(include_defaults: bool) -> Any:
     """One for all tasks: to read the thousands that lm-eval knows takes seconds, and joules of the stage."""
     return TaskManager(include_defaults=include_defaults)
 
 
-def _check_known(name: str, manager: Any) -> None:
+def check_known(name: str, manager: Any) -> None:
+    """Raise WorkloadError where there is no such benchmark."""
     if name not in manager.all_tasks:
         raise WorkloadError(
             f"evaluation task {name!r} is not known: use the shipped {_names()}, or one of lm-eval's such as gsm8k, "

@@ -38,7 +38,7 @@ def find_model(name: str, work_dir: Path, revision: str | None = None) -> ModelF
     gguf = shipped.shipped_file() if name == shipped.NAME else None
     if gguf is not None:
         return _convert(gguf, work_dir / "models")
-    hub_name = f"HuggingFaceTB/{name}" if name == shipped.NAME else name
+    hub_name = shipped.hub_name(name)
     try:
         config = Path(huggingface_hub.hf_hub_download(hub_name, "config.json", revision=revision))
     except (OSError, ValueError) as error:

@@ -20,3 +20,8 @@ def shipped_file() -> Path | None:
 def is_local(name: str) -> bool:
     """Whether a model is here without any hub: the shipped one, or a folder."""
     return Path(name).is_dir() or (name == NAME and shipped_file() is not None)
+
+
+def hub_name(name: str) -> str:
+    """What a hub calls a model: the shipped one's owner is not part of its name here."""
+    return f"HuggingFaceTB/{name}" if name == NAME else name

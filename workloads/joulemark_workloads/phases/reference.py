@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import joulemark
 
@@ -20,6 +20,10 @@ from .context import Context
 from .measure import HELDOUT_SCORE, measure, serve
 from .student import untrained_student
 
+Kind = Literal["reference", "untrained"]
+REFERENCE: Kind = "reference"
+UNTRAINED: Kind = "untrained"
+
 
 class Reference(NamedTuple):
     """A model's scores, its held-out loss, and the run on whose bill they are."""
@@ -32,25 +36,27 @@ class Reference(NamedTuple):
 def teacher_scores(context: Context) -> Reference:
     """The teacher's own scores, and what serving it costs."""
     experiment = context.experiment
-    facts = [*_facts(context), experiment.evaluation.serving and experiment.evaluation.serving.model_dump()]
 
     def make() -> Any:
         console.print("the teacher's own scores, once, as the reference of quality")
         return load_teacher(context.teacher, experiment.teacher.dtype)
 
-    return _once(context, "reference", {"student": experiment.teacher.model}, facts, make, None)
+    return _once(context, REFERENCE, {"student": experiment.teacher.model}, make, None)
 
 
 def untrained_scores(context: Context, teacher: Reference) -> Reference:
     """The scores of the student before any training: what every training starts from."""
-    student = context.experiment.student
-    facts = [*_facts(context), student.model_dump()]
 
     def make() -> Any:
         console.print("the untrained student's scores, once, as what training starts from")
         return untrained_student(context).float().eval()
 
-    return _once(context, "untrained", {"student": student_name(context.cell)}, facts, make, teacher)
+    return _once(context, UNTRAINED, {"student": student_name(context.cell)}, make, teacher)
+
+
+def is_measured(context: Context, kind: Kind) -> bool:
+    """Whether a reference is there and will be used; not known before the data is."""
+    return context.record.has("data") and _is_kept(context, _name(context, kind))
 
 
 def student_name(cell: Cell) -> str:
@@ -69,25 +75,39 @@ def reference_runs(experiment: str, work_dir: Path) -> list[str]:
     return [path.stem for path in sorted((work_dir / "references").glob(f"*-{experiment}-*.json"))]
 
 
-def _facts(context: Context) -> list[Any]:
-    """What decides a model's scores, the model aside."""
-    found, wanted = context.record.facts("data"), context.experiment.evaluation
+def _facts(context: Context, kind: Kind) -> list[Any]:
+    """What decides a model's scores."""
+    found, experiment = context.record.facts("data"), context.experiment
+    wanted = experiment.evaluation
     tasks = [HELDOUT_SCORE, *map(task_identity, wanted.tasks)]
-    return [found["teacher"], found["heldout"], tasks, wanted.limit, context.experiment.training.precision]
+    own = wanted.serving and wanted.serving.model_dump() if kind == REFERENCE else experiment.student.model_dump()
+    return [found["teacher"], found["heldout"], tasks, wanted.limit, experiment.training.precision, own]
+
+
+def _name(context: Context, kind: Kind) -> str:
+    """The run of a reference, which its file is called after."""
+    digest = hashlib.sha256(json.dumps(_facts(context, kind), sort_keys=True).encode()).hexdigest()
+    return f"{kind}-{context.experiment.name}-{digest[:6]}"
+
+
+def _path(context: Context, name: str) -> Path:
+    return context.work_dir / "references" / f"{name}.json"
+
+
+def _is_kept(context: Context, name: str) -> bool:
+    return _path(context, name).exists() and _is_on_a_bill(context, name)
 
 
 def _once(
     context: Context,
-    kind: str,
+    kind: Kind,
     names: dict[str, Any],
-    facts: list[Any],
     make: Callable[[], Any],
     teacher: Reference | None,
 ) -> Reference:
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    name = f"{kind}-{context.experiment.name}-{digest[:6]}"
-    path = context.work_dir / "references" / f"{name}.json"
-    if path.exists() and _is_on_a_bill(context, name):
+    name = _name(context, kind)
+    path = _path(context, name)
+    if _is_kept(context, name):
         return _read(path)
     labels = {"experiment": context.experiment.name}
     with joulemark.run(name, url=context.url, pipeline=kind, labels=labels, **names, **facts_of(context.cell)) as run:

@@ -13,7 +13,7 @@ from ..errors import WorkloadError
 from ..models.load import load_teacher, load_tokenizer, teacher_dtype
 from ..models.tokenizer import check_vocabulary
 from ..teacher import logit_cache, synthetic_set
-from ..teacher.artifact import Artifact, Key, nearest, open_artifact
+from ..teacher.artifact import Artifact, Key, is_there, nearest, open_artifact
 from ..teacher.cache_size import bytes_per_token
 from ..teacher.engine import engine_name, make_engine
 from ..terminal import console
@@ -45,9 +45,20 @@ def run(context: Context) -> dict[str, Any]:
 
 def artifact_of(context: Context) -> Artifact:
     """The artifact that this run's pipeline needs, as far as it is there."""
-    kind, key, shards = _wanted(context)
-    use = context.experiment.logit_cache.use if kind == logit_cache.KIND else context.experiment.generation.use
-    return open_artifact(context.work_dir / "artifacts", kind, key, shards, use)
+    return open_artifact(context.work_dir / "artifacts", *_wanted(context), _use(context))
+
+
+def is_made(context: Context) -> bool:
+    """Whether the artifact seems to be complete already, by a glance; what is made elsewhere is taken for complete."""
+    if not context.record.has("data"):
+        return _use(context) is not None
+    return is_there(context.work_dir / "artifacts", *_wanted(context), _use(context))
+
+
+def _use(context: Context) -> str | None:
+    """The folder of an artifact that was made elsewhere."""
+    experiment = context.experiment
+    return (experiment.logit_cache if context.cell.pipeline == "kd" else experiment.generation).use
 
 
 def _wanted(context: Context) -> tuple[str, Key, int]:

@@ -18,6 +18,7 @@ from ..phases.sequence import run_phases, setup_run
 from ..terminal import console
 from .budget import Budget
 from .forecast import Cost, forecast
+from .hub_check import check_hub
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,12 @@ class Outcome:
 
 
 def run_cells(cells: list[Cell], options: Options) -> Outcome:
-    """Run every cell; one that fails does not keep the others from running. Raises BudgetSpent at the limit."""
+    """Run every cell; one that fails does not keep the others from running. Raises BudgetSpent at the limit.
+
+    Raises WorkloadError before anything runs where something of a hub that will be needed cannot be had.
+    """
     outcome = Outcome([(cell, options.run or cell.run_name(options.tag)) for cell in cells])
+    check_hub(outcome.runs, options.phases, options.work_dir, options.url)
     names = dict(outcome.runs)
     view = LedgerView(options.url)
     experiment = cells[0].experiment.name

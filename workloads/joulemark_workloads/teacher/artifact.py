@@ -165,10 +165,16 @@ def open_artifact(root: Path, kind: str, key: Key, shards: int, use: str | None 
     Raises WorkloadError, naming each difference, where a folder was made otherwise than asked for.
     """
     if use is None:
-        return Artifact(root / kind / identity_of(kind, key).removeprefix("sha256:")[:16], kind, key, shards)
+        return Artifact(_folder(root, kind, key), kind, key, shards)
     if not (Path(use) / _MANIFEST).exists():
         raise WorkloadError(f"{use} has no {_MANIFEST}: name a folder that a teacher phase has made")
     return Artifact(Path(use), kind, key, shards)
+
+
+def is_there(root: Path, kind: str, key: Key, shards: int, use: str | None = None) -> bool:
+    """Whether every shard is said to be on disk; none is read, which takes long where there is much."""
+    folder = Path(use) if use else _folder(root, kind, key)
+    return all((folder / f"{index:05d}.json").exists() for index in range(shards))
 
 
 def nearest(root: Path, kind: str, key: Key) -> tuple[Path, str] | None:
@@ -188,6 +194,10 @@ def differences_between(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
     """`top_k: 64 there, 100 asked for, …`; empty where there are none."""
     names = [name for name in sorted({*theirs, *ours}) if theirs.get(name) != ours.get(name)]
     return ", ".join(f"{name}: {theirs.get(name)} there, {ours.get(name)} asked for" for name in names)
+
+
+def _folder(root: Path, kind: str, key: Key) -> Path:
+    return root / kind / identity_of(kind, key).removeprefix("sha256:")[:16]
 
 
 def _serialised(table: pa.Table) -> memoryview:
