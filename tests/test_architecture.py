@@ -31,7 +31,7 @@ LAYERS = (
     {"prometheus_runs"},
     {"frontier"},
     {"settings", "sources"},
-    {"attribution.ticks", "attribution.agreement", "attribution.counter_range"},
+    {"attribution.ticks", "attribution.agreement", "attribution.counter_range", "attribution.recent_power"},
     {"attribution.boundary", "attribution.gauge"},
     {"attribution.power_integral", "attribution.counter"},
     {"attribution.booking", "attribution.hand_overs"},

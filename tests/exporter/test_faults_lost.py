@@ -36,8 +36,10 @@ def driver_reloaded(begin: float, end: float) -> Fault:
 class Outage:
     """Stages a, b and c of 10 s on one GPU, and a fault somewhere in them."""
 
-    def __init__(self, make_bench: MakeBench, fault: Fault, *, tick: float = 0.1, counter: int = 1) -> None:
-        self.bench = make_bench(Gpu({"tick": tick, "limit": 700, "counter": counter}))
+    def __init__(
+        self, make_bench: MakeBench, fault: Fault, *, tick: float = 0.1, counter: int = 1, seed: int = 0
+    ) -> None:
+        self.bench = make_bench(Gpu({"tick": tick, "limit": 700, "counter": counter}), seed=seed)
         self.bench.wait(5.0)
         self.start = self.bench.clock.steady()
         fault(self.bench, self.start)
@@ -65,8 +67,9 @@ def test_a_loss_inside_a_stage_costs_nothing_when_the_counter_counts_on(make_ben
 
 
 @TICKS
-def test_a_loss_across_a_boundary_leaves_only_the_split_in_doubt(make_bench: MakeBench, tick: float) -> None:
-    outage = Outage(make_bench, lost(8.0, 13.0), tick=tick)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_loss_across_a_boundary_leaves_only_the_split_in_doubt(make_bench: MakeBench, seed: int, tick: float) -> None:
+    outage = Outage(make_bench, lost(8.0, 13.0), tick=tick, seed=seed)
     both = outage.a.joules + outage.b.joules
     assert both == pytest.approx(outage.a.truth + outage.b.truth, abs=0.1 * tick * 650 + 1)
     for error in (outage.a, outage.b):

@@ -133,8 +133,7 @@ class DeviceAccount:
         self.steady = reading.steady if self.steady is None else max(reading.steady, self.steady)
         if reading.watts is not None:
             self.watts, self.sensor = reading.watts, reading.sensor
-        if reading.sensor and reading.watts is not None:
-            self._take(self.power.sample(self.gauge, reading.steady, reading.watts), books)
+        self._take(self.power.sample(self.gauge, reading), books)
         if reading.energy_joules is not None:
             gap += self._count(reading, self._counter.value(reading, self.device, self.settled), books, events)
             if self._counter.moved == reading.steady:
@@ -225,6 +224,8 @@ class DeviceAccount:
             self._advance(tick, last, reading.steady, books)
         elif self.device.fallback and self._counter.frozen(reading):
             self._fall_back(reading.steady, books, events, "counter_frozen")
+        else:
+            self._hole.stand_still(last.at, reading.steady, self._hand_overs, books)
         return 0.0
 
     def _advance(self, tick: Tick, last: Tick, at: float, books: Bookings) -> None:

@@ -72,6 +72,21 @@ class HandOvers:
         """All of them up to an instant are booked."""
         self.settle(len(self.inside(until)))
 
+    def fold(self, begin: float, end: float, most: int) -> list[tuple[Holders, float]]:
+        """Keep so many hand-overs at most, as far as the oldest of a stretch can be spared: nobody holds it then.
+
+        Who did is returned, and for how many seconds. What was drawn in that time is nobody's, should it ever be known.
+        """
+        first = sum(1 for at, _ in self.boundaries if at < begin)
+        over = sum(1 for at, _ in self.boundaries[first + 1 :] if at <= end)
+        count = min(len(self.boundaries) - most + 1, over)
+        if count < 2:
+            return []
+        folded = self.boundaries[first : first + count]
+        ends = [at for at, _ in self.boundaries[first + 1 : first + count + 1]]
+        self.boundaries[first : first + count] = [(folded[0][0], ())]
+        return [(holders, until - at) for (at, holders), until in zip(folded, ends, strict=True) if holders]
+
     def clear(self) -> None:
         """Nobody holds it."""
         self.settled, self.boundaries = (), []

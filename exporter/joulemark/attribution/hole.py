@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from .booking import Bookings
 from .hand_overs import HandOvers
-from .power_integral import MAX_BRIDGE_SECONDS, Holders
+from .power_integral import Holders
+from .recent_power import MAX_BRIDGE_SECONDS
 
 # Readings that fail for longer than this are an outage; one that fails is not.
 _OUTAGE_SECONDS = 0.3
-# For so many sets of holders a bound may be taken back; for those before them it stays.
-_MOST_HOLDERS = 64
+# So many hand-overs wait for what the counter tells in the end; what was drawn before them is only bound.
+_MOST_HAND_OVERS = 64
 
 
 def is_hole(seconds: float, *, failed: bool) -> bool:
@@ -58,9 +59,15 @@ class Hole:
             bound = self.most_watts * seconds if holders else 0.0
             books.add(holders, bound=bound)
             self._bounds[holders] = self._bounds.get(holders, 0.0) + bound
-        while len(self._bounds) > _MOST_HOLDERS:
-            del self._bounds[next(iter(self._bounds))]
+        for holders, _ in hand_overs.fold(known, at, _MOST_HAND_OVERS):
+            # Nothing is booked to them of what the counter may show later, so that their bound stays.
+            self._bounds.pop(holders, None)
         return at - begin
+
+    def stand_still(self, since: float, at: float, hand_overs: HandOvers, books: Bookings) -> None:
+        """The counter is read and shows nothing: bound what is too long ago for hand-overs to wait for more of it."""
+        for holders, seconds in hand_overs.fold(since, at - MAX_BRIDGE_SECONDS, _MOST_HAND_OVERS):
+            books.add(holders, bound=self.most_watts * seconds)
 
     def read_again(self) -> None:
         """A reading came."""

@@ -12,10 +12,9 @@ import math
 from collections import deque
 from typing import NamedTuple
 
+from ..sources.base import Reading
 from .gauge import Gauge
-
-# Samples further apart than this are not bridged: what happened between them is not known.
-MAX_BRIDGE_SECONDS = 2.0
+from .recent_power import MAX_BRIDGE_SECONDS, RecentPower
 
 # How much power is taken to vary where a single sample tells it.
 _LONE_VARIATION = 0.15
@@ -80,6 +79,7 @@ class PowerIntegral:
         self._first = 0.0
         # The highest power ever seen, in watts.
         self._most = 0.0
+        self.recent = RecentPower()
 
     @property
     def waiting(self) -> bool:
@@ -111,6 +111,7 @@ class PowerIntegral:
 
     def hand_over(self, at: float, holders: Holders) -> None:
         """From an instant on, the device is held by others; not before any earlier boundary."""
+        self.recent.hand_over(at)
         if self._last is None:
             self._holders = holders
         else:
@@ -125,11 +126,20 @@ class PowerIntegral:
         self._last = None
         return slices
 
-    def sample(self, gauge: Gauge, at: float, watts: float) -> list[Slice]:
-        """Take a value of its gauge read at an instant, placed where it stands; returns the slices known now."""
-        shown = gauge.see(at, watts)
+    def sample(self, gauge: Gauge, reading: Reading) -> list[Slice]:
+        """Take the power of a reading, placed where its gauge stands for it; returns the slices known now."""
+        if reading.watts is None:
+            return []
+        if not reading.sensor:
+            self.recent.see_mean(reading.steady, reading.watts)
+            return []
+        shown = gauge.see(reading.steady, reading.watts)
         self.refresh, self.sampled = gauge.refresh, gauge.between_changes
-        return [] if shown is None else self.see(shown[0], watts, placed=shown[1])
+        if shown is None:
+            return []
+        at, placed = shown
+        self.recent.see(at, reading.watts, since=at - self._late(placed=placed))
+        return self.see(at, reading.watts, placed=placed)
 
     def see(self, at: float, watts: float, *, placed: bool = False) -> list[Slice]:
         """Take a sample; returns the slices that are known now. `placed`: the gauge was refreshed at this instant."""
@@ -215,9 +225,13 @@ class PowerIntegral:
         """Variance in joules squared of what refreshes would have told that nobody looked at for so long."""
         return (self._most * max(0.0, seconds - _MISSED * self.refresh) / 2) ** 2
 
+    def _late(self, *, placed: bool) -> float:
+        """How far before its instant a sample may tell of, in seconds."""
+        return self.averaging + (0.0 if placed else self.refresh / 2)
+
     def _tells(self, sample: _Sample, boundary: float, before: _Sample) -> bool:
         """Whether a sample was surely refreshed after the boundary."""
-        if sample.at >= boundary + self.averaging + (0.0 if sample.placed else self.refresh / 2):
+        if sample.at >= boundary + self._late(placed=sample.placed):
             return True
         if sample.placed:
             return False

@@ -6,10 +6,11 @@ import itertools
 from collections import deque
 
 from .booking import Bookings
-from .boundary import NEAREST, Part, Power, Stretch, power_of, split
+from .boundary import NEAREST, Power, Stretch, power_of, split
 from .hand_overs import Boundary, HandOvers
 from .hole import Hole
-from .power_integral import MAX_BRIDGE_SECONDS, Holders, PowerIntegral
+from .power_integral import PowerIntegral
+from .recent_power import MAX_BRIDGE_SECONDS
 from .ticks import Tick, TickTracker
 
 # Ticks after a boundary that tell the power of the new stage, and how long to wait for them at most.
@@ -125,17 +126,12 @@ class Settling:
         parts = split(begin, end, [at for at, _ in inside], before, after)
         held = [self._hand_overs.settled, *(holders for _, holders in inside)]
         for holders, part in zip(held, parts, strict=True):
-            books.add(holders, variance=self._baseline_variance)
-            _book_part(holders, part, end.joules - begin.joules if unseen else 0.0, books)
+            books.add(holders, part.joules, variance=self._baseline_variance + (0.0 if unseen else part.variance))
+        for holders in dict.fromkeys(held) if unseen else ():
+            # However often they held it, they had no more than all of it.
+            books.add(holders, bound=end.joules - begin.joules)
         self._hand_overs.settle(len(inside))
         self._clean.clear()
-
-
-def _book_part(holders: Holders, part: Part, unseen_joules: float, books: Bookings) -> None:
-    if unseen_joules:
-        books.add(holders, part.joules, bound=unseen_joules)
-    else:
-        books.add(holders, part.joules, variance=part.variance)
 
 
 def _doubtful(power: Power | None) -> Power | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Booking, Settlement
+from ..attribution.recent_power import watts_together
 from ..names import UNATTRIBUTED
 from .changes import Changes
 from .restart import Gap
@@ -50,7 +51,8 @@ class Bookings:
         """Compare the power of these windows, all their devices together, with the highest so far."""
         for holder in holders:
             window = self._state.windows[holder]
-            watts = sum(self._state.accounts[device].watts or 0.0 for device in window.devices)
+            held = (account for account in map(self._state.accounts.__getitem__, window.devices) if not account.failing)
+            watts = watts_together(account.power.recent for account in held if holder in account.holders)
             for totals in (window.totals, self.series(window.key)):
                 totals.peak_watts = max(totals.peak_watts, watts)
 

@@ -1,0 +1,68 @@
+"""What a device drew of late, by the samples that tell of its present holders alone; and several devices together."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Iterable
+
+# Samples further apart than this are not bridged: what happened between them is not known.
+MAX_BRIDGE_SECONDS = 2.0
+# So many samples of one device may come before another's next.
+_MOST_SAMPLES = 64
+
+
+class RecentPower:
+    """The latest samples of one device since it was handed over, oldest first."""
+
+    def __init__(self) -> None:
+        self._held_since = -math.inf
+        self._samples: deque[tuple[float, float]] = deque(maxlen=_MOST_SAMPLES)
+        self._mean_until = -math.inf
+
+    @property
+    def latest(self) -> float:
+        """When the latest sample was; minus infinity where none tells of these holders."""
+        return self._samples[-1][0] if self._samples else -math.inf
+
+    def hand_over(self, at: float) -> None:
+        """Others hold it from an instant on: what was drawn before is none of theirs."""
+        self._held_since = at
+        self._samples.clear()
+
+    def see(self, at: float, watts: float, *, since: float) -> None:
+        """Take a sample of an instant, which tells of the time since another."""
+        if since < self._held_since or at <= self.latest:
+            return
+        if at - self.latest > MAX_BRIDGE_SECONDS:
+            self._samples.clear()
+        self._samples.append((at, watts))
+
+    def see_mean(self, at: float, watts: float) -> None:
+        """Take what was drawn on average since this was called before."""
+        since, self._mean_until = self._mean_until, at
+        self.see(at, watts, since=since)
+
+    def watts(self, at: float) -> float:
+        """The power at an instant, linear between two samples; before the first and after the last the nearest."""
+        later = self._samples[-1]
+        for sample in itertools.islice(reversed(self._samples), 1, None):
+            if later[0] <= at:
+                break
+            if sample[0] <= at:
+                return sample[1] + (later[1] - sample[1]) * (at - sample[0]) / (later[0] - sample[0])
+            later = sample
+        return later[1]
+
+
+def watts_together(devices: Iterable[RecentPower]) -> float:
+    """The power of devices at the latest instant of which all tell; what tells nothing any more is left out.
+
+    The latest samples of all of them would not do: of two devices that take turns both may have been high by then.
+    """
+    known = [device for device in devices if device.latest > -math.inf]
+    newest = max((device.latest for device in known), default=0.0)
+    known = [device for device in known if newest - device.latest <= MAX_BRIDGE_SECONDS]
+    at = min((device.latest for device in known), default=0.0)
+    return sum(device.watts(at) for device in known)
