@@ -13,6 +13,7 @@ from nvml_mock import Constant, Gpu, VirtualBench
 from joulemark.attribution.attribution import DeviceAccount
 from joulemark.attribution.hand_overs import HandOvers
 from joulemark.ledger.state import StageRequest
+from joulemark.sources.base import Device, Reading
 
 MakeBench = Callable[..., VirtualBench]
 # More windows, hand-overs or holders than this are not kept for a GPU that is lost.
@@ -37,11 +38,11 @@ class Outage:
     def account(self) -> DeviceAccount:
         return self.bench.meter.ledger.state.accounts[self.bench.source.devices[0].key]
 
-    def stand_still(self, seconds: float) -> None:
-        """The counter shows nothing new, and the gauge nothing at all."""
-        for kind in ("frozen", "power_error"):
-            begin = self.start + self.LEAD
-            self.bench.script.fault(kind, begin, begin + seconds)
+    def silence(self, *, gauge_after: float, seconds: float) -> None:
+        """The counter shows nothing new, and some time later the gauge nothing at all; in the end both are well."""
+        begin = self.start + self.LEAD
+        self.bench.script.fault("frozen", begin, begin + seconds)
+        self.bench.script.fault("power_error", begin + gauge_after, begin + seconds)
         self.bench.script.save()
 
     def lose(self, seconds: float, *, reset: bool = False) -> None:
@@ -213,17 +214,36 @@ def test_the_whole_is_doubted_once_however_often_it_was_held(make_outage: MakeOu
     assert bound < unseen + 100.0
 
 
-def test_a_counter_that_stands_still_keeps_few_windows_too(make_outage: MakeOutage) -> None:
-    outage = make_outage(120.0)
-    outage.stand_still(32.0)
-    outage.stages(150, 0.2)
+@pytest.mark.parametrize("gauge_after", [0.0, 5.0])
+def test_a_gpu_that_answers_and_tells_nothing_is_no_silent_zero(make_outage: MakeOutage, gauge_after: float) -> None:
+    outage = make_outage()
+    outage.silence(gauge_after=gauge_after, seconds=40.0)
+    outage.stages(160, 0.25)
     last = outage.begin("last")
     outage.hand_over(last, 300.0, 6.0)
     outage.end(last)
     assert_honest(outage)
-    for window in in_outage(outage, 15.0):
-        assert window["uncertainty_joules"] > 700.0 * window["seconds"]
+    (view, _) = outage.bench.meter.snapshot().devices
+    assert view.gap_seconds == pytest.approx(40.0 - gauge_after, abs=0.5)
     assert outage.account.boundaries == []
+
+
+def test_a_counter_that_never_moves_keeps_few_hand_overs_and_bounds_the_others() -> None:
+    account = DeviceAccount(Device("cpu0", "cpu0", "rapl", power_limit_watts=100.0, tick_seconds=0.001))
+    bounds: dict[str | None, float] = {}
+    for tenth in range(3000):
+        if tenth % 10 == 0:
+            account.change_holders((f"w{tenth // 10}",), tenth / 10)
+        for booking in account.apply(Reading(tenth / 10 + 0.05, 500.0, None)).bookings:
+            assert booking.joules == 0.0
+            bounds[booking.holder] = bounds.get(booking.holder, 0.0) + booking.bound_joules
+    assert len(account.boundaries) <= MOST
+    assert len(bounds) > 300 - MOST
+    assert all(bound == pytest.approx(100.0) for bound in bounds.values())
+    # A window that is not kept gets nothing of what the counter shows after all.
+    settled = [b for second in range(5) for b in account.apply(Reading(301.0 + second, 600.0 + second, None)).bookings]
+    assert sum(booking.joules for booking in settled) > 100.0
+    assert not {booking.holder for booking in settled if booking.joules and booking.holder in bounds}
 
 
 def test_hand_overs_of_a_stretch_are_folded_and_no_others() -> None:

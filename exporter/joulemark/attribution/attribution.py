@@ -58,8 +58,7 @@ class DeviceAccount:
         self._settling = Settling(self.ticks, self.power, self._hand_overs, self._hole, settled)
         self._stand_in = StandIn(self.power, self._hand_overs, self._hole)
         self._counter = Counter(self.ticks, settled)
-        # How far the latest look is from the one before.
-        self._apart = 0.0
+        self._apart = 0.0  # How far the latest look is from the one before.
 
     def gone_on_with(self, device: Device) -> DeviceAccount:
         """The account after a restart: its counter is read on where it is the same counter, its totals always."""
@@ -123,12 +122,14 @@ class DeviceAccount:
 
     def apply(self, reading: Reading) -> Settlement:
         """Take one reading; returns what it settled. Readings come in the order in which they were made."""
-        books, events = Bookings(), list[str]()
+        if not self.counting and reading.watts is None:
+            # A counter that is not trusted tells nothing.
+            return self.fail(reading.end)
+        books = Bookings()
         gap = self._find_hole(reading.end, books)
         self._apart = 0.0 if self.looked is None else reading.end - self.looked
         self.looked, self.failing = reading.end, False
-        if gap or self._hole.open:
-            events.append("no_reading")
+        events = ["no_reading"] if gap or self._hole.open else []
         self._hole.read_again()
         self.steady = reading.steady if self.steady is None else max(reading.steady, self.steady)
         if reading.watts is not None:
@@ -209,8 +210,7 @@ class DeviceAccount:
         if not self.counting:
             self._try_counter(reading, energy, books, events)
             return 0.0
-        last = self._settling.latest
-        if last is None:
+        if (last := self._settling.latest) is None:
             self._counter.restarted = False
             self.ticks.see(reading.begin, reading.end, energy)
             self._start_from(reading, energy)

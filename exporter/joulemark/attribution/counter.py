@@ -70,9 +70,9 @@ class Counter:
         return Tick(at, spread, energy) if energy > settled.joules else None
 
     def frozen(self, reading: Reading) -> bool:
-        """Whether it has stood still for too long while power was drawn."""
+        """Whether it has stood still for too long while power was drawn, or while the gauge could not say so."""
         still = reading.steady - (reading.steady if self.moved is None else self.moved)
-        drawn = reading.sensor and (reading.watts or 0.0) > 0
+        drawn = (reading.watts or 0.0) > 0 if reading.sensor else bool(reading.failed)
         return drawn and still > max(_FROZEN_SECONDS, _FROZEN_TICKS * self._ticks.seconds)
 
     def missing(self, reading: Reading, settled: Tick | None) -> bool:
