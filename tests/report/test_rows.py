@@ -75,18 +75,50 @@ def test_stages_told_by_two_nodes_are_one_row() -> None:
     assert (row.joules, row.seconds, row.uncertainty_joules) == (150.0, 10.0, 0.5)
 
 
+def both(joules: dict[str, float], integral: dict[str, float], **fields: Any) -> dict[str, Any]:
+    """A stage on devices that have both estimators, and on cpu0, which has one and is not held against any power.
+
+    Power is steady where no peak is given.
+    """
+    name, total = fields.pop("name", "teacher"), 900.0 + sum(joules.values())
+    fields["power_integral_joules"] = sum(integral.values())
+    fields.setdefault("peak_watts", (900.0 + sum(integral.values())) / fields["seconds"])
+    by_device = {**joules, "cpu0": 900.0}
+    return stage(name, total, joules_by_device=by_device, power_integral_joules_by_device=integral, **fields)
+
+
+def disagreements(*stages: dict[str, Any]) -> list[str]:
+    """What a report says of estimators that disagree."""
+    return [line for line in footnotes(report_of({"kd": record("kd", list(stages))})) if "disagree" in line]
+
+
 @pytest.mark.parametrize(("integral", "told"), [(104.9, False), (105.1, True), (94.0, True)])
 def test_estimators_that_disagree_are_told_of_by_stage_and_as_a_whole(integral: float, told: bool) -> None:
-    # The cpu has one estimator alone: it is not held against the gpu's power.
-    both: dict[str, Any] = {
-        "joules_by_device": {"gpu0": 100.0, "cpu0": 900.0},
-        "power_integral_joules": integral,
-        "power_integral_joules_by_device": {"gpu0": integral},
-    }
-    report = report_of({"kd": record("kd", [stage("teacher", 1000.0, **both)])})
-    lines = [line for line in footnotes(report) if "disagree" in line]
+    one = both({"gpu0": 100.0}, {"gpu0": integral}, seconds=1e6)
+    lines = disagreements(one)
     assert [("in teacher" in line, "as a whole" in line) for line in lines] == [(True, False), (False, True)] * told
+    report = report_of({"kd": record("kd", [one])})
     assert report.accounts[0].rows[0].disagreement_ratio == pytest.approx(abs(integral / 100 - 1))
+
+
+def test_a_device_that_disagrees_is_not_hidden_among_those_that_agree() -> None:
+    joules = {f"gpu{index}": 30_000.0 for index in range(8)}
+    teacher, _ = disagreements(both(joules, {**joules, "gpu3": 34_500.0}, seconds=100.0))
+    assert "disagree by 15.0 % in teacher on gpu3 (more than 5 % and what sampling explains)" in teacher
+
+
+def test_under_steady_power_half_a_minute_tells() -> None:
+    steady = both({"gpu0": 12_000.0}, {"gpu0": 13_200.0}, seconds=30.0)
+    assert "disagree by 10.0 % in teacher on gpu0" in disagreements(steady)[0]
+
+
+def test_what_sampling_has_apart_is_no_disagreement() -> None:
+    # A wave between 150 and 650 W, read every 100 ms.
+    assert not disagreements(both({"gpu0": 2659.0}, {"gpu0": 2817.0}, seconds=6.6, peak_watts=790.0))
+    # Fifty stages of 0.35 s each at 120 and 650 W in turn, which an average over a second cannot tell apart.
+    short = {"seconds": 17.5, "windows": 50}
+    low = both({"gpu0": 2100.0}, {"gpu0": 5500.0}, **short)
+    assert not disagreements(low, both({"gpu0": 11_400.0}, {"gpu0": 8000.0}, name="student", **short))
 
 
 def test_a_quality_without_all_benchmarks_says_so() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..accounting import Artifact
 from ..attribution.agreement import ALERT_RATIO
 from .compare import explained
+from .estimators import apart
 from .numbers import amount, digits
 from .report import Report
 from .rows import TOTAL, Account
@@ -89,12 +90,12 @@ def _unseen(account: Account) -> list[str]:
 
 def _disagreeing(account: Account) -> list[str]:
     """Stages, and the run as a whole, whose two estimators are further apart than anybody should take on trust."""
-    found = [row for row in (*account.rows, account.total) if (row.disagreement_ratio or 0.0) > ALERT_RATIO]
     return [
-        f"{account.run}: energy counter and sampled power disagree by {100 * (row.disagreement_ratio or 0.0):.1f} % "
-        f"in {'the run as a whole' if row.stage == TOTAL else row.stage} (more than {100 * ALERT_RATIO:.0f} %): "
+        f"{account.run}: energy counter and sampled power disagree by {100 * one.ratio:.1f} % "
+        f"in {'the run as a whole' if one.stage == TOTAL else one.stage} on {', '.join(one.devices)} "
+        f"(more than {100 * ALERT_RATIO:.0f} % and what sampling explains): "
         "find out which is right before these joules are published"
-        for row in found
+        for one in apart(account.record)
     ]
 
 
