@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -89,6 +90,16 @@ def test_repeats_are_one_row_with_mean_and_spread() -> None:
     assert column(found, "Q")[1] == "0.575 ± 0.025"
     assert "single run (runs = 1: no spread)" in found.caption
     assert "sample standard deviation" in found.caption
+
+
+def test_every_stage_has_its_bound_and_repeats_their_spread() -> None:
+    split = [stage("student", 400.0, phase="a", uncertainty_joules=3.0), stage("student", 200.0, phase="b")]
+    alone = {"one": record("one", [stage("teacher", 300.0), *split], pipeline="kd", student="s")}
+    found = table(report_of(alone), "by_stage")
+    assert (column(found, "teacher"), column(found, "student")) == (["300.0 ± 0.2"], ["600.0 ± 3.2"])
+    for text in (as_text(report_of(alone), "latex"), as_text(report_of(alone), "md")):
+        assert re.search(r"600\.0 (±|\$\\pm\$) 3\.2", text)
+    assert column(table(report_of(seeds()), "by_stage"), "student")[1].count("±") == 1
 
 
 def test_sweeps_show_what_was_varied() -> None:

@@ -56,6 +56,10 @@ class Cell:
         """What to draw or write after ±: the deviation between repeats, else one run's bound from ticks and gaps."""
         return self.runs[0].total.uncertainty_joules if self.single else spread.deviation
 
+    def stage_error(self, stage: str) -> float | None:
+        """The same of a stage."""
+        return self.runs[0].bound_of_stage(stage) if self.single else self.stage(stage).deviation
+
 
 def cells(accounts: Sequence[Account]) -> list[Cell]:
     """The cells of these runs, in the order of their first run."""

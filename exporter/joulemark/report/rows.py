@@ -93,6 +93,10 @@ class Account:
             stages[row.stage] = stages.get(row.stage, 0.0) + row.joules
         return stages
 
+    def bound_of_stage(self, stage: str) -> float | None:
+        """The bound of a stage's joules, phases together; None where one of them has none."""
+        return sum_if_whole(row.uncertainty_joules for row in self.rows if row.stage == stage)
+
 
 def accounts_of(
     names: Sequence[str],

@@ -76,7 +76,7 @@ def _by_stage(report: Report) -> Table:
     stages = [stage for stage in CANONICAL_STAGES if stage in present] + sorted(present - set(CANONICAL_STAGES))
 
     def column(stage: str) -> Column:
-        return stage, lambda _, cell: unit.text(cell.stage(stage).mean) or "–"
+        return stage, lambda _, cell: unit.stage(cell, stage) or "–"
 
     columns = [
         *(column(stage) for stage in stages),
@@ -142,8 +142,8 @@ def _sweeps(report: Report) -> Table | None:
     columns = [
         *(label(name) for name in swept),
         (f"one-off ({unit.name})", lambda _, cell: unit.energy(cell, ONE_OFF)),
-        (f"teacher ({unit.name})", lambda _, cell: unit.text(cell.stage("teacher").mean)),
-        (f"student ({unit.name})", lambda _, cell: unit.text(cell.stage("student").mean)),
+        (f"teacher ({unit.name})", lambda _, cell: unit.stage(cell, "teacher")),
+        (f"student ({unit.name})", lambda _, cell: unit.stage(cell, "student")),
         ("J/token", lambda _, cell: _spread(cell.of(lambda one: one.figures.joules_per_token))),
         ("Q", lambda _, cell: _spread(cell.quality(), 2)),
     ]
@@ -220,10 +220,16 @@ class _Unit:
     def energy(self, cell: Cell, accounting: str) -> str:
         """A cell's energy in an accounting, with its deviation or bound."""
         spread = cell.energy(accounting)
-        if spread.mean is None:
+        return self._with(spread.mean, cell.error(spread))
+
+    def stage(self, cell: Cell, stage: str) -> str:
+        """The energy of a cell's stage, with its deviation or bound."""
+        return self._with(cell.stage(stage).mean, cell.stage_error(stage))
+
+    def _with(self, joules: float | None, error: float | None) -> str:
+        if joules is None:
             return ""
-        error = cell.error(spread)
-        return with_bound(spread.mean * self.factor, error * self.factor if error else None, self.places)
+        return with_bound(joules * self.factor, error * self.factor if error else None, self.places)
 
 
 def _spread(spread: Spread, places: int | None = None) -> str:
