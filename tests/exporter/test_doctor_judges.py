@@ -13,13 +13,14 @@ import pytest
 from joulemark import doctor
 from joulemark.doctor.call_times import percentile
 from joulemark.doctor.comparison import compare
-from joulemark.doctor.facts import ClockFacts, GpuState, SourceState, Versions
+from joulemark.doctor.facts import ClockFacts, DeviceFacts, GpuState, LoadState, SourceState, Versions
 from joulemark.doctor.findings import CATALOGUE, Finding
+from joulemark.doctor.judge_devices import judge_device
 from joulemark.doctor.judge_machine import judge_clocks, judge_sources
 from joulemark.doctor.machine import look_at_clocks, versions
 from joulemark.doctor.reference import reference_page
 from joulemark.doctor.tick_times import tick_times
-from joulemark.sources.base import Reading
+from joulemark.sources.base import Device, Reading
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,6 +76,14 @@ def test_ticks_that_stray_are_no_even_beat() -> None:
     assert tick.jitter_seconds == pytest.approx(0.09 / math.sqrt(6), rel=0.3)
 
 
+@pytest.mark.parametrize(("jitter", "even"), [(0.0, True), (0.09, False)])
+def test_a_beat_seen_for_too_short_a_time_to_be_learnt_is_judged_by_its_intervals(jitter: float, even: bool) -> None:
+    tick = tick_times(looks(0.1, jitter, seconds=1.8))
+    assert tick is not None
+    assert tick.ticks < 20
+    assert tick.even == even
+
+
 def test_a_counter_that_does_not_move_has_no_tick() -> None:
     assert tick_times([Reading(0.01 * n, 5.0, None) for n in range(300)]) is None
 
@@ -88,6 +97,30 @@ def test_estimators_are_compared_over_the_same_ticks() -> None:
 def test_a_gauge_that_shows_too_much_is_found_by_as_much() -> None:
     readings = [reading._replace(watts=330.0) for reading in looks(0.1, 0.0)]
     assert compare(readings, 0.0, "as_found").disagreement_ratio == pytest.approx(0.1, abs=0.001)
+
+
+@pytest.mark.parametrize("phase", [0.1 * n for n in range(10)])
+@pytest.mark.parametrize(("gain", "kind"), [(1.0, "estimators_agree"), (1.4, "estimators_apart")])
+def test_what_sampling_has_apart_is_no_disagreement(phase: float, gain: float, kind: str) -> None:
+    """Power that is now 150 and now 650 W, 1.1 times a second, by a gauge that refreshes every 100 ms."""
+
+    def look(at: float) -> Reading:
+        return Reading(at, energy(tick(at)), gain * watts(tick(at)), sensor=True, called=at, answered=at)
+
+    def tick(at: float) -> float:
+        return math.floor(at / 0.1 + 1e-6) * 0.1
+
+    def watts(at: float) -> float:
+        return 650.0 if (1.1 * at + phase) % 1.0 < 0.5 else 150.0
+
+    def energy(at: float) -> float:
+        whole, rest = divmod(1.1 * at + phase, 1.0)
+        return (400 * whole + 650 * min(rest, 0.5) + 150 * max(0.0, rest - 0.5)) / 1.1
+
+    found = compare([look(0.02 * n) for n in range(5, 180)], 0.0, "as_found")
+    device = Device("GPU-0", "gpu0", "Mock", "nvml_counter", gauge="instant_field")
+    judged = judge_device(DeviceFacts(device, comparisons=[replace(found, answered=175)]), LoadState(False))
+    assert kind in kinds(judged)
 
 
 def test_an_averaging_gauge_speaks_of_the_middle_of_its_average() -> None:

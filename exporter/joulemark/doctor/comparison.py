@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +14,10 @@ from ..sources.base import Device, Reading, Source
 from .facts import Comparison, Condition
 
 _STEP_SECONDS = 0.02
+# A gauge may be refreshed this seldom.
+_REFRESH_SECONDS = 0.1
+# What sampling may have missed is told with so many standard deviations.
+_SIGMAS = 3.0
 
 
 def watch(source: Source, device: Device, seconds: float, condition: Condition) -> Comparison:
@@ -50,11 +55,19 @@ def compare(readings: Sequence[Reading], averaging: float, condition: Condition)
         seconds=end - begin,
         counter_joules=counted,
         integral_joules=integral,
+        sampling_joules=_sampling(samples),
         mean_watts=None if integral is None else integral / (end - begin),
         counter_read=any(r.energy_joules is not None for r in readings),
         readings=len(readings),
         answered=len(readings),
     )
+
+
+def _sampling(samples: Sequence[tuple[float, float]]) -> float:
+    """What the integral may be off by, in joules: power went from one sample's to the next at any time between."""
+    pairs = itertools.pairwise(samples)
+    steps = [(w1 - w0) * max(t1 - t0, _REFRESH_SECONDS) for (t0, w0), (t1, w1) in pairs]
+    return _SIGMAS * math.sqrt(math.fsum(step**2 for step in steps) / 12)
 
 
 def _ticks(readings: Sequence[Reading]) -> list[tuple[float, float]]:

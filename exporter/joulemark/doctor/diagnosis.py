@@ -85,4 +85,8 @@ def _device(facts: DeviceFacts) -> dict[str, Any]:
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:
-    return {**asdict(comparison), "disagreement_ratio": comparison.disagreement_ratio}
+    return {
+        **asdict(comparison),
+        "disagreement_ratio": comparison.disagreement_ratio,
+        "unexplained_ratio": comparison.unexplained_ratio,
+    }

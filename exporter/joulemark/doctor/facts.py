@@ -69,13 +69,14 @@ class Comparison:
     """Counter and integrated power over the same ticks; what is None could not be had.
 
     `counter_read` says that the counter answered, even where it never moved; of `readings` so many were `answered`,
-    and what failed in any of them is counted by reason.
+    and what failed in any of them is counted by reason. By `sampling_joules` sampling alone may have the integral off.
     """
 
     condition: Condition
     seconds: float
     counter_joules: float | None = None
     integral_joules: float | None = None
+    sampling_joules: float = 0.0
     mean_watts: float | None = None
     counter_read: bool = False
     readings: int = 0
@@ -88,6 +89,14 @@ class Comparison:
         if not self.counter_joules or self.integral_joules is None:
             return None
         return abs(self.integral_joules / self.counter_joules - 1)
+
+    @property
+    def unexplained_ratio(self) -> float | None:
+        """What of the disagreement sampling does not explain."""
+        ratio = self.disagreement_ratio
+        if ratio is None or not self.counter_joules:
+            return None
+        return max(0.0, ratio - self.sampling_joules / self.counter_joules)
 
 
 @dataclass(frozen=True)

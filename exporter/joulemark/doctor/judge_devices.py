@@ -104,7 +104,7 @@ def _compared(facts: DeviceFacts, comparison: Comparison) -> Finding:
         f"{where}: counter {comparison.counter_joules:.1f} J, integrated power {comparison.integral_joules:.1f} J "
         f"in {comparison.seconds:.1f} s ({watts:.0f} W), {100 * ratio:.1f} % apart"
     )
-    if ratio <= ALERT_RATIO:
+    if (comparison.unexplained_ratio or 0.0) <= ALERT_RATIO:
         return finding("estimators_agree", name, found)
     under_load = comparison.condition == "under_load"
     return finding("estimators_apart_under_load" if under_load else "estimators_apart", name, found)

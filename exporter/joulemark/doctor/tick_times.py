@@ -15,6 +15,8 @@ from .facts import TickTimes
 _STEP_SECONDS = 0.001
 # Intervals between refreshes that a period needs.
 _LEAST_INTERVALS = 3
+# Seen for too short a time to be learnt, a beat is even when its intervals stray by less than this part of it.
+_EVEN = 0.1
 
 
 def watch_ticks(source: Source, device: Device, seconds: float) -> TickTimes | None:
@@ -48,11 +50,11 @@ def tick_times(readings: list[Reading]) -> TickTimes | None:
     intervals = [b - a for (a, _), (b, _) in itertools.pairwise(seen)]
     if len(intervals) < _LEAST_INTERVALS:
         return None
-    spread = statistics.stdev(intervals)
+    period, spread = statistics.median(intervals), statistics.stdev(intervals)
     return TickTimes(
-        seconds=statistics.median(intervals),
+        seconds=period,
         jitter_seconds=tracker.jitter if tracker.locked else spread,
-        even=tracker.locked,
+        even=tracker.locked or (tracker.training and spread < _EVEN * period),
         ticks=len(seen),
         resolution_seconds=statistics.median(width for _, width in seen),
     )
