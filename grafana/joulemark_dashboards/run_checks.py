@@ -92,8 +92,9 @@ def estimators() -> Any:
         About(
             "Do the two estimators agree?",
             "Joules of each stage by the energy counter and by power that the exporter sampled and integrated, over "
-            "the devices that have both, and their disagreement; at more than 5 % one of the sensors is wrong. The "
-            "last is what Prometheus makes of the watts it scraped, of all devices: coarser, blind between scrapes.",
+            "the devices that have both, and their disagreement. More than 5 % over minutes: one of the sensors is "
+            "wrong; over seconds sampling alone may do that. The last is what Prometheus makes of watts it scraped, "
+            "of all devices: coarser, blind between scrapes.",
             units.Joule,
             "No device with two estimators: an NVIDIA GPU with an energy counter has both",
         ),

@@ -97,6 +97,8 @@ def test_every_stage_has_its_bound_and_repeats_their_spread() -> None:
     alone = {"one": record("one", [stage("teacher", 300.0), *split], pipeline="kd", student="s")}
     found = table(report_of(alone), "by_stage")
     assert (column(found, "teacher"), column(found, "student")) == (["300.0 ± 0.2"], ["600.0 ± 3.2"])
+    worth = table(report_of(alone), "break_even")
+    assert (column(worth, "teacher (J)"), column(worth, "student (J)")) == (["300.0 ± 0.2"], ["600.0 ± 3.2"])
     for text in (as_text(report_of(alone), "latex"), as_text(report_of(alone), "md")):
         assert re.search(r"600\.0 (±|\$\\pm\$) 3\.2", text)
     assert column(table(report_of(seeds()), "by_stage"), "student")[1].count("±") == 1

@@ -105,7 +105,8 @@ def _compared(facts: DeviceFacts, comparison: Comparison) -> Finding:
         f"in {comparison.seconds:.1f} s ({watts:.0f} W), {100 * ratio:.1f} % apart"
     )
     if (comparison.unexplained_ratio or 0.0) <= ALERT_RATIO:
-        return finding("estimators_agree", name, found)
+        missed = f" (sampling may have missed {comparison.sampling_joules:.1f} J)" if ratio > ALERT_RATIO else ""
+        return finding("estimators_agree", name, found + missed)
     under_load = comparison.condition == "under_load"
     return finding("estimators_apart_under_load" if under_load else "estimators_apart", name, found)
 

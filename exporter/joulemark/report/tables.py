@@ -96,9 +96,16 @@ def _breakeven(report: Report) -> Table | None:
     def energy(get: Callable[..., float | None]) -> Callable[[int, Cell], str]:
         return lambda _, cell: unit.text(cell.of(lambda one: get(one.figures)).mean)
 
+    def teacher(index: int, cell: Cell) -> str:
+        """With its bound where each run made its teacher's output itself."""
+        bills = [account.figures for account in cell.runs]
+        if all(one.bill.teacher_joules == one.own_teacher_joules for one in bills):
+            return unit.stage(cell, "teacher")
+        return energy(lambda one: one.bill.teacher_joules or None)(index, cell)
+
     columns: list[Column] = [
-        (f"teacher ({unit.name})", energy(lambda one: one.bill.teacher_joules or None)),
-        (f"student ({unit.name})", energy(lambda one: one.student_joules or None)),
+        (f"teacher ({unit.name})", teacher),
+        (f"student ({unit.name})", lambda _, cell: unit.stage(cell, "student")),
         (f"baseline's student ({unit.name})", energy(lambda one: one.baseline_student_joules)),
         ("N*", lambda _, cell: _spread(cell.of(lambda one: one.figures.reuses.value), 2) or _why(cell, _reuses)),
         ("served J/token", lambda _, cell: digits(cell.of(lambda one: one.figures.serving_joules_per_token).mean)),
@@ -109,7 +116,7 @@ def _breakeven(report: Report) -> Table | None:
     told = "".join(f" {_said(reason).capitalize()}: {REASONS[reason]}." for reason in sorted(found))
     caption = (
         "N* students must share the teacher's output, or T* generated tokens be served, before the run has cost less "
-        f"than its baseline.{told}"
+        f"than its baseline.{told} {_plus_minus(report.cells)}"
     )
     return _table(report, "break_even", "Was it worth it?", caption, columns)
 
