@@ -12,7 +12,7 @@ from joulemark.sources import nvml
 from joulemark.sources.base import Device
 from joulemark.sources.nvml import NvmlSource
 
-LOST, UNKNOWN = 15, 999
+NO_PERMISSION, LOST, UNKNOWN = 4, 15, 999
 ENERGY = "nvmlDeviceGetTotalEnergyConsumption"
 
 
@@ -175,6 +175,20 @@ def test_no_gpu_to_be_seen_says_where_to_look(nvml_library: Path, tmp_path: Path
     machine = Machine(nvml_library, tmp_path, [Gpu({"hidden": 1})])
     with pytest.raises(SourceUnavailable, match="device request"):
         NvmlSource(machine.clock)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(LOST, "--gpu-reset"), (NO_PERMISSION, "rights of /dev/nvidia"), (UNKNOWN, "nvidia-smi")]
+)
+def test_gpus_that_cannot_be_used_say_what_to_do(
+    nvml_library: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, code: int, words: str
+) -> None:
+    machine = Machine(nvml_library, tmp_path, [Gpu()])
+    machine.script.error("nvmlDeviceGetHandleByIndex_v2", code, 0)
+    machine.script.save()
+    with pytest.raises(SourceUnavailable, match=words):
+        NvmlSource(machine.clock)
+    assert words in caplog.text
 
 
 def test_each_question_can_be_asked_alone(nvml_library: Path, tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ class NvmlSource:
         self._handles: dict[str, Any] = {}
         self._devices: dict[str, Device] = {}
         self._gauges: dict[str, Gauge] = {}
-        # Whether a GPU did not answer when it was looked for, and which have not been described since the last reload.
-        self._incomplete = False
+        # Why a GPU could not be used when it was looked for, and which have not been described since the last reload.
+        self._unusable = ""
         self._stale: set[str] = set()
         self._reloaded = clock.steady()
         self._calls = 0
@@ -77,8 +77,8 @@ class NvmlSource:
             if not self._calls:
                 pynvml.nvmlShutdown()
             raise SourceUnavailable(
-                "NVML works but no GPU answers: look for Xid errors in dmesg, try nvidia-smi --gpu-reset or a reboot"
-                if self._incomplete
+                f"NVML works but no GPU can be used: {self._unusable}"
+                if self._unusable
                 else "NVML works but shows no GPU: check the container's device request"
             )
 
@@ -148,7 +148,7 @@ class NvmlSource:
             return
         for key in failing & set(self._handles):
             self._handles[key] = optional(pynvml.nvmlDeviceGetHandleByUUID, key, default=self._handles[key])
-        if self._incomplete:
+        if self._unusable:
             optional(self._find_gpus)
 
     def close(self) -> None:
@@ -215,19 +215,19 @@ class NvmlSource:
 
     def _find_gpus(self) -> None:
         """Take the handle of every GPU that answers and describe it; those that do not are left for later."""
-        incomplete = False
+        unusable = ""
         for index in range(pynvml.nvmlDeviceGetCount()):
             try:
                 self._take(index, _looks.call(f"look-at-gpu-{index}", partial(self._look, index)))
             except (pynvml.NVMLError, TimeoutError) as error:
-                incomplete = True
-                why = error if isinstance(error, pynvml.NVMLError) else "it does not answer: see dmesg for Xid errors"
+                hung = isinstance(error, TimeoutError)
+                unusable = "it does not answer: see dmesg for Xid errors" if hung else f"{error}. {remedy(error)}"
                 log.log(
-                    logging.DEBUG if self._incomplete else logging.WARNING,
+                    logging.DEBUG if self._unusable else logging.WARNING,
                     "gpu_index=%d not usable now, tried again every second: %s",
-                    index, why,
+                    index, unusable,
                 )  # fmt: skip
-        self._incomplete = incomplete
+        self._unusable = unusable
 
     def _look(self, index: int) -> _Found:
         with self._in_call():

@@ -50,11 +50,17 @@ def reason(error: pynvml.NVMLError) -> str:
 
 
 def remedy(error: pynvml.NVMLError) -> str:
-    """What the user can do about an NVML that does not start."""
+    """What the user can do about an NVML that does not start, or a GPU that it does not give."""
     if error.value == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND:
         return "libnvidia-ml.so.1 is not installed: install the NVIDIA driver, or pass it into the container"
     if error.value == pynvml.NVML_ERROR_DRIVER_NOT_LOADED:
         return "The library is here but the kernel module is not loaded: run 'modprobe nvidia' or reboot"
     if error.value == pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
         return "The driver was updated but the old kernel module is still loaded: reload it or reboot"
+    if error.value == pynvml.NVML_ERROR_NO_PERMISSION:
+        return (
+            "This user may not use it: see the rights of /dev/nvidia*, and in a container whether it was given the GPU"
+        )
+    if error.value in _LOST:
+        return "Look for Xid errors in dmesg, try 'nvidia-smi --gpu-reset' or a reboot"
     return "Check that 'nvidia-smi' works for this user"
