@@ -144,6 +144,15 @@ def test_gpus_that_fail_meanwhile_are_errors_and_the_others_are_measured(doctor:
     assert report.found("estimators_agree")["subject"] == "gpu0"
 
 
+def test_a_gpu_that_is_lost_from_the_start_is_an_error_too(doctor: Doctor, cards: Cards) -> None:
+    machine = cards({}, {})
+    machine.fault("lost", gpu=1)
+    report = doctor.report(**machine.environment)
+    assert not report["fit"]
+    assert "gpu_index=1" in report.found("gpu_unusable")["found"]
+    assert report.found("estimators_agree")["subject"] == "gpu0"
+
+
 def fake_torch() -> dict[str, str]:
     """An environment with a PyTorch that sees a GPU where FAKE_TORCH_LOG is set."""
     return {

@@ -33,7 +33,7 @@ def judge_sources(states: Sequence[SourceState], versions: Versions, asked: str)
     """Each source, there or not, and whether anything is measured at all."""
     gpus = versions.nvidia_gpus_on_pci
     findings = [_source(state, asked, gpus) for state in states]
-    findings += [finding("source_warning", state.name, text) for state in states for text in state.warnings]
+    findings += [finding(_warned(state), state.name, text) for state in states for text in state.warnings]
     nvml_works = any(state.available for state in states if state.name in (nvml.COUNTER, nvml.POWER))
     if gpus and not nvml_works:
         findings.append(finding("gpu_unused", "", f"{gpus} NVIDIA GPU(s) on the PCI bus, none of them readable"))
@@ -42,6 +42,11 @@ def judge_sources(states: Sequence[SourceState], versions: Versions, asked: str)
         found = f"'joulemark serve' would read {', '.join(used) or 'nothing'}"
         findings.append(finding("modelled_only", "", found))
     return findings
+
+
+def _warned(state: SourceState) -> str:
+    """NVML has one thing to warn of: a GPU that is there and cannot be used."""
+    return "gpu_unusable" if state.name in (nvml.COUNTER, nvml.POWER) else "source_warning"
 
 
 def _source(state: SourceState, asked: str, gpus: int) -> Finding:
