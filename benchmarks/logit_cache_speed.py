@@ -6,19 +6,23 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import datasets
 import torch
 from torch import Tensor
 
 from joulemark_workloads.teacher.artifact import open_artifact
-from joulemark_workloads.teacher.logit_cache import KIND, Top, narrowed, table_of, top_of
+from joulemark_workloads.teacher.logit_cache import KIND, Top, fill, narrowed, table_of, top_of
 
 VOCABULARY, TOP_K = 49_152, 100
-# Choosing takes memory, writing needs a shard of the usual size: each has its own number of tokens.
-_BLOCK, _CHOSEN_BLOCKS, _WRITTEN_BLOCKS = 512, 4, 64
-_ROUNDS = 3
+# One batch of logits is made and used over and over, as more would take much memory.
+_BLOCK, _BATCH_BLOCKS, _BATCHES, _SHARD_BLOCKS = 512, 4, 32, 32
+_ROUNDS = 5
+
+Work = Callable[[Path], object]
 
 
 def measured(dtype: torch.dtype) -> list[tuple[str, float, float]]:
@@ -26,32 +30,44 @@ def measured(dtype: torch.dtype) -> list[tuple[str, float, float]]:
     datasets.disable_progress_bars()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     seed = torch.Generator().manual_seed(0)
-    logits = (3 * torch.randn(_CHOSEN_BLOCKS, _BLOCK, VOCABULARY, generator=seed)).to(device, dtype)
-    values, ids = (part.repeat(_WRITTEN_BLOCKS // _CHOSEN_BLOCKS, 1, 1) for part in lists_choose(logits))
-    ours = arrow_choose(logits)
-    kept = Top(*(part.repeat(_WRITTEN_BLOCKS // _CHOSEN_BLOCKS, *[1] * (part.dim() - 1)) for part in ours))
-    choose = (_microseconds(lambda _: lists_choose(logits), _CHOSEN_BLOCKS),
-              _microseconds(lambda _: arrow_choose(logits), _CHOSEN_BLOCKS))  # fmt: skip
-    write = (_microseconds(lambda folder: lists_write(values, ids, folder), _WRITTEN_BLOCKS),
-             _microseconds(lambda folder: arrow_write(kept, folder), _WRITTEN_BLOCKS))  # fmt: skip
-    return [
-        ("logits to the k classes", *choose),
-        ("the k classes to bytes on disk", *write),
-        ("the whole path", choose[0] + write[0], choose[1] + write[1]),
+    logits = (3 * torch.randn(_BATCH_BLOCKS, _BLOCK, VOCABULARY, generator=seed)).to(device, dtype)
+    values, ids = (part.repeat(_BATCHES, 1, 1) for part in lists_choose(logits))
+    kept = Top(*(part.repeat(_BATCHES, *[1] * (part.dim() - 1)) for part in arrow_choose(logits)))
+    zeros = torch.zeros(_BATCHES * _BATCH_BLOCKS, _BLOCK, dtype=torch.int32)
+    blocks = datasets.Dataset.from_dict({"input_ids": zeros.numpy()}).with_format("torch")
+    steps: list[tuple[str, Work, Work, int]] = [
+        ("logits to the k classes", lambda _: lists_choose(logits), lambda _: arrow_choose(logits), 1),
+        ("the k classes to bytes on disk", partial(lists_write, values, ids), partial(arrow_write, kept), _BATCHES),
+        ("the whole path", partial(lists_whole, logits), partial(arrow_whole, logits, blocks), _BATCHES),
     ]
+    return [(name, *_microseconds_of_both(theirs, ours, batches)) for name, theirs, ours, batches in steps]
 
 
-def normalised(dtype: torch.dtype) -> float:
-    """Microseconds per token of log-softmax alone, into a tile that is used again: no way to the classes is faster."""
-    tile = (3 * torch.randn(64, VOCABULARY)).to("cuda" if torch.cuda.is_available() else "cpu", dtype)
-    scaled, out = tile.float(), torch.empty_like(tile, dtype=torch.float32)
+def lists_whole(logits: Tensor, folder: Path) -> None:
+    """All batches chosen, then written."""
+    chosen = [lists_choose(logits) for _ in range(_BATCHES)]
+    lists_write(torch.cat([values for values, _ in chosen]), torch.cat([ids for _, ids in chosen]), folder)
 
-    def work(_: Path) -> None:
-        for _tile in range(_BLOCK // len(tile)):
-            torch.log_softmax(scaled.copy_(tile), dim=-1, out=out)
-        float(out[0, 0])
 
-    return _microseconds(work, 1)
+def arrow_whole(logits: Tensor, blocks: datasets.Dataset, folder: Path) -> None:
+    """The teacher phase itself with a model that has its logits ready; a shard is written while the next is chosen."""
+    key = {"top_k": TOP_K, "temperature": 1.0, "dtype": "float16", "blocks_per_shard": _SHARD_BLOCKS}
+    shards = _BATCHES * _BATCH_BLOCKS // _SHARD_BLOCKS
+    cache = open_artifact(folder, KIND, key, shards)
+    list(fill(cache, cache.missing, _Ready(logits), blocks, _BATCH_BLOCKS, "benchmark"))
+
+
+class _Ready(NamedTuple):
+    """A model without a forward."""
+
+    logits: Tensor
+
+    @property
+    def device(self) -> torch.device:
+        return self.logits.device
+
+    def __call__(self, **_: object) -> _Ready:
+        return self
 
 
 def lists_choose(logits: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,13 +94,19 @@ def arrow_write(kept: Top, folder: Path) -> None:
     open_artifact(folder, KIND, {}, 1).append(0, table_of(kept, tokens // _BLOCK), tokens, "benchmark")
 
 
-def _microseconds(work: Callable[[Path], object], blocks: int) -> float:
-    """Per token: the best of some rounds, each in an empty folder."""
-    best = float("inf")
-    for _ in range(_ROUNDS):
-        folder = Path(tempfile.mkdtemp(prefix="logit-cache-"))
-        began = time.perf_counter()
-        work(folder)
-        best = min(best, time.perf_counter() - began)
-        shutil.rmtree(folder)
-    return best / (blocks * _BLOCK) * 1e6
+def _microseconds_of_both(theirs: Work, ours: Work, batches: int) -> tuple[float, float]:
+    """Per token: the best of some rounds, in which both take turns."""
+    rounds = [(_seconds(theirs), _seconds(ours)) for _ in range(_ROUNDS)]
+    tokens = batches * _BATCH_BLOCKS * _BLOCK
+    return min(x for x, _ in rounds) / tokens * 1e6, min(x for _, x in rounds) / tokens * 1e6
+
+
+def _seconds(work: Work) -> float:
+    folder = Path(tempfile.mkdtemp(prefix="logit-cache-"))
+    began = time.perf_counter()
+    work(folder)
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - began
+    shutil.rmtree(folder)
+    return seconds

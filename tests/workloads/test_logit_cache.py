@@ -82,17 +82,35 @@ def test_mass_is_conserved_for_any_k(seed: int, top_k: int, tokens: int) -> None
     assert torch.isfinite(top.tail).all()
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10_000), st.sampled_from([1, 7, 20]), st.sampled_from([320, 2560, 2561, 6400]))
-def test_the_largest_are_found_whatever_the_vocabulary_and_its_ties(seed: int, top_k: int, vocabulary: int) -> None:
-    logits = torch.randn(9, vocabulary, generator=torch.Generator().manual_seed(seed))
-    # Coarse, so that many are equal.
-    logits[::2] = (4 * logits[::2]).round()
-    top = top_of(logits, top_k, 1.0)
-    truth = torch.log_softmax(logits, dim=-1)
-    assert torch.allclose(top.log_probs, torch.topk(truth, top_k, dim=-1).values, atol=1e-5)
-    assert torch.allclose(torch.gather(truth, -1, top.ids), top.log_probs, atol=1e-5)
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 10_000), st.sampled_from([1, 7, 20]), st.sampled_from([20, 97, 1024, 1025, 2561, 6400]),
+    st.sampled_from([torch.float32, torch.bfloat16]), st.sampled_from([0.5, 1.0, 4.0]),
+)  # fmt: skip
+def test_the_largest_are_found_whatever_the_vocabulary_and_its_ties(
+    seed: int, top_k: int, vocabulary: int, dtype: torch.dtype, temperature: float
+) -> None:
+    logits = (5 * torch.randn(9, vocabulary, generator=torch.Generator().manual_seed(seed))).to(dtype)
+    # Coarse, so that many are equal; and some that are ruled out.
+    logits[::2] = (logits[::2] / 4).round()
+    logits[4, vocabulary // 2 :] = -torch.inf
+    logits[7, 1:] = -torch.inf
+    top = top_of(logits, top_k, temperature)
+    truth = torch.log_softmax(logits.double() / temperature, dim=-1).float()
+    assert torch.allclose(top.log_probs.sort(descending=True).values, truth.topk(top_k).values, atol=2e-5)
+    assert torch.allclose(truth.gather(-1, top.ids.long()), top.log_probs, atol=2e-5)
     assert all(len(set(row)) == top_k for row in top.ids.tolist())
+    assert torch.allclose(top.log_probs.exp().sum(-1) + top.tail.exp(), torch.ones(9), atol=2e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("place", [0, 1500, 2560])
+def test_what_is_no_number_taints_its_row_alone(dtype: torch.dtype, value: float, place: int) -> None:
+    logits = torch.randn(5, 2561, generator=torch.Generator().manual_seed(0)).to(dtype)
+    logits[2, place] = value
+    tainted = top_of(logits, 7, 1.0).log_probs.isnan().any(-1)
+    assert tainted.tolist() == [False, False, True, False, False]
 
 
 def test_a_teacher_whose_logits_are_no_numbers_is_refused(tmp_path: Path, blocks: Any) -> None:

@@ -6,6 +6,8 @@ from ..config.sections import LogitCache
 
 # Ids of a vocabulary of this size or less take 16 bits.
 NARROW_VOCABULARY = 2**16
+# Below this the mass of the tail is nothing in 16 bits, and its logarithm must stay finite.
+SMALLEST_TAIL = 1e-6
 
 
 def bytes_per_token(wanted: LogitCache, vocabulary: int = NARROW_VOCABULARY + 1) -> int:

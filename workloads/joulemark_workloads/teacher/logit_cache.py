@@ -13,15 +13,11 @@ import torch
 from ..errors import WorkloadError
 from ..student.losses import TeacherLogits
 from .artifact import Artifact
-from .cache_size import NARROW_VOCABULARY
+from .cache_size import NARROW_VOCABULARY, SMALLEST_TAIL
 
 KIND = "logit_cache"
-# Rows of logits worked on at a time: what log-softmax writes then stays in the processor's cache.
-_ROWS = 64
-# Sizes of the groups whose maxima tell on a CPU where the largest classes are.
-_GROUPS = (64, 8)
-# Below this the tail is nothing in 16 bits, and its logarithm must stay finite.
-_SMALLEST_TAIL = 1e-6
+# Rows of logits that a GPU works on at a time, so that their log-softmax takes little of its memory.
+_ROWS = 256
 
 
 class Top(NamedTuple):
@@ -33,43 +29,23 @@ class Top(NamedTuple):
 
 
 def top_of(logits: torch.Tensor, top_k: int, temperature: float) -> Top:
-    """The k largest classes of logits [n, vocabulary] at a temperature, in float32; all of them where k is larger."""
-    # Two tiles for all parts: fresh ones would cost a page fault for every 4 kB, more than the arithmetic in them.
-    scaled = torch.empty(min(_ROWS, len(logits)), logits.shape[-1], device=logits.device)
-    tiles = scaled, torch.empty_like(scaled)
-    parts = [_top(part, min(top_k, logits.shape[-1]), temperature, *tiles) for part in torch.split(logits, _ROWS)]
+    """The k largest classes of logits [n, vocabulary] at a temperature, in no order; all of them where k is larger."""
+    k = min(top_k, logits.shape[-1])
+    if logits.device.type == "cpu":
+        # Only here, as the compiler takes its time to load.
+        from .top_classes import choose
+
+        plain = logits if logits.dtype == torch.bfloat16 else logits.float()
+        return Top(*(torch.from_numpy(column) for column in choose(plain.contiguous(), k, temperature)))
+    parts = [_top(part, k, temperature) for part in torch.split(logits, _ROWS)]
     return Top(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
-def _top(logits: torch.Tensor, top_k: int, temperature: float, scaled: torch.Tensor, log_probs: torch.Tensor) -> Top:
-    """Of one part, by way of two tiles that are overwritten."""
-    scaled, log_probs = scaled[: len(logits)].copy_(logits), log_probs[: len(logits)]
-    if temperature != 1:
-        scaled.div_(temperature)
-    # The fused log-softmax, as it is twice as fast as log-sum-exp by itself.
-    torch.log_softmax(scaled, dim=-1, out=log_probs)
-    # A GPU sorts whole rows faster than it gathers.
-    top, ids = _largest(log_probs, top_k, _GROUPS if log_probs.device.type == "cpu" else ())
-    held = torch.logsumexp(top, dim=-1).clamp(max=-_SMALLEST_TAIL)
+def _top(logits: torch.Tensor, k: int, temperature: float) -> Top:
+    """On a GPU, which sorts whole rows faster than it could gather parts of them."""
+    top, ids = torch.topk(torch.log_softmax(logits.float() / temperature, dim=-1), k, dim=-1)
+    held = torch.logsumexp(top, dim=-1).clamp(max=-SMALLEST_TAIL)
     return Top(ids, top, torch.log(-torch.expm1(held)))
-
-
-def _largest(values: torch.Tensor, k: int, groups: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-    """The k largest of each row, largest first, and their places.
-
-    They lie in the k groups with the largest maxima: finding those means one pass, and then far less to sort.
-    """
-    rows, width = values.shape
-    size = groups[0] if groups else 1
-    if not groups or width % size or width < 2 * k * size:
-        found = _largest(values, k, groups[1:]) if groups else torch.topk(values, k, dim=-1)
-        return found[0], found[1]
-    grouped = values.reshape(rows, -1, size)
-    kept = torch.topk(grouped.amax(-1), k, dim=-1, sorted=False).indices
-    start = torch.arange(rows, device=values.device)[:, None] * grouped.shape[1]
-    candidates = grouped.reshape(-1, size).index_select(0, (kept + start).flatten()).view(rows, -1)
-    best, places = _largest(candidates, k, groups[1:])
-    return best, kept.gather(-1, places // size) * size + places % size
 
 
 def narrowed(top: Top, vocabulary: int, dtype: str) -> Top:

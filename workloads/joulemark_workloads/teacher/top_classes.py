@@ -1,0 +1,232 @@
+"""The k largest classes of logits and the mass of all the others, compiled for the processor at first use.
+
+A row is read from memory once and then from the processor's cache, while the next one is fetched. The k largest lie in
+the k groups with the largest maxima, so that only these are looked through; thresholds are found by halving, as
+counting what is above one is far cheaper than sorting.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numba import njit, types
+from numba.extending import overload
+
+from .cache_size import SMALLEST_TAIL
+from .compiled import FAST, Array, Number, exp2, fetch_share, turned, widened
+
+# Classes in a group, where there are enough of them for k groups and more.
+_GROUP = 32
+# Exponentials between which part of the next row is fetched.
+_CHUNK = 1024
+# Candidates beyond k cost less than another halving.
+_ENOUGH = 12
+_LOWEST = np.float32(np.finfo(np.float32).min)
+_LOG2_E = 1 / math.log(2)
+
+# In so few bits as will do: the compiler widens what is of two types.
+_f32, _i16, _i32, _u32, _u64 = np.float32, np.int16, np.int32, np.uint32, np.uint64
+
+
+class Workspace(NamedTuple):
+    """What one thread writes beside its results: a maximum per group; places; candidates and their classes."""
+
+    maxima: Array
+    orders: Array
+    places: Array
+    values: Array
+    classes: Array
+
+
+def choose(logits: torch.Tensor, k: int, temperature: float) -> tuple[Array, Array, Array]:
+    """Of logits [n, vocabulary] in float32 or bfloat16, contiguous and on the processor, at a temperature.
+
+    Returns the ids [n, k] of the largest in no order, their log-probabilities [n, k], and the log of the tail's mass
+    [n]; k at most the vocabulary. Rows that hold what is no number give log-probabilities that are none.
+    """
+    rows: Array = logits.view(torch.uint16).numpy() if logits.dtype == torch.bfloat16 else logits.numpy()
+    count, vocabulary = rows.shape
+    ids, log_probs = np.zeros((count, k), np.int32), np.empty((count, k), np.float32)
+    tail = np.empty(count, np.float32)
+    group = max(1, min(_GROUP, vocabulary // (3 * k), math.isqrt(vocabulary)))
+    threads = max(1, min(torch.get_num_threads(), count))
+
+    def work(part: slice) -> None:
+        space = Workspace(
+            *(np.empty(vocabulary // group, dtype) for dtype in (np.float32, np.int16)),
+            *(np.empty(vocabulary + 1, dtype) for dtype in (np.int32, np.float32, np.int32)),
+        )
+        _choose(rows[part], np.float32(_LOG2_E / temperature), ids[part], log_probs[part], tail[part], *space)
+
+    bounds = [count * thread // threads for thread in range(threads + 1)]
+    with ThreadPoolExecutor(threads, thread_name_prefix="top-classes") as pool:
+        list(pool.map(work, map(slice, bounds, bounds[1:])))
+    return ids, log_probs, tail
+
+
+@njit(nogil=True, fastmath=FAST)
+def _choose(
+    rows: Array, scale: Number, ids: Array, log_probs: Array, tail: Array,
+    maxima: Array, orders: Array, places: Array, values: Array, classes: Array,
+) -> None:  # fmt: skip
+    last = rows.shape[0] - 1
+    for r in range(rows.shape[0]):
+        row, following = rows[r], rows[min(r + 1, last)]
+        _group_maxima(row, maxima, orders, following[: row.size // 4])
+        low, high = _range(maxima)
+        mass = _mass(row, scale, high * scale, following[row.size // 4 : row.size // 4 * 3])
+        if not mass < _f32(np.inf):
+            log_probs[r], tail[r] = _f32(np.nan), _f32(np.nan)
+            continue
+        threshold = _kth(maxima, maxima.size, ids.shape[1], low, high, _ENOUGH)
+        groups = _at_least(maxima, maxima.size, threshold, places)
+        found = _candidates(
+            row, places, groups, maxima.size, threshold, values, classes, following[row.size // 4 * 3 :]
+        )
+        held = _keep_best(values, classes, found, scale, high, np.log2(mass), places, ids[r], log_probs[r])
+        tail[r] = np.log(max((mass - held) / mass, _f32(SMALLEST_TAIL)))
+
+
+def _group_maxima(row: Array, maxima: Array, orders: Array, following: Array) -> None:
+    """Of group j, the classes j, j + groups, j + 2 groups and so on."""
+
+
+@overload(_group_maxima)
+def _group_maxima_compiled(row: Any, maxima: Any, orders: Any, following: Any) -> Any:  # noqa: ARG001
+    return _maxima_of_bits if row.dtype == types.uint16 else _maxima_of_floats
+
+
+def _maxima_of_floats(row: Array, maxima: Array, orders: Array, following: Array) -> None:  # noqa: ARG001
+    groups = maxima.size
+    whole = row.size // groups * groups
+    maxima[:] = _f32(-np.inf)
+    for start in range(0, whole, groups):
+        fetch_share(following, start, groups, whole)
+        part = row[start : start + groups]
+        for j in range(groups):
+            maxima[j] = part[j] if part[j] > maxima[j] else maxima[j]
+    for j in range(row.size - whole):
+        maxima[j] = max(maxima[j], row[whole + j])
+
+
+def _maxima_of_bits(row: Array, maxima: Array, orders: Array, following: Array) -> None:
+    """Of bfloat16, whose bits are ordered as its numbers are once those of negative ones are turned over."""
+    groups = maxima.size
+    whole = row.size // groups * groups
+    orders[:] = _i16(-32768)
+    for start in range(0, whole, groups):
+        fetch_share(following, start, groups, whole)
+        part = row[start : start + groups]
+        for j in range(groups):
+            order = turned(part[j])
+            orders[j] = order if order > orders[j] else orders[j]
+    for j in range(row.size - whole):
+        orders[j] = max(orders[j], turned(row[whole + j]))
+    for j in range(groups):
+        maxima[j] = widened(np.uint16(turned(orders[j])))
+
+
+@njit(nogil=True, fastmath=FAST)
+def _range(values: Array) -> tuple[Number, Number]:
+    low = high = values[0]
+    for j in range(values.size):
+        low = values[j] if values[j] < low else low
+        high = values[j] if values[j] > high else high
+    return low, high
+
+
+@njit(nogil=True, fastmath=FAST)
+def _mass(row: Array, scale: Number, shift: Number, following: Array) -> Number:
+    """The sum of all exponentials, less a shift that keeps them small."""
+    total = _f32(0)
+    for start in range(0, row.size, _CHUNK):
+        fetch_share(following, start, _CHUNK, row.size)
+        part = row[start : start + _CHUNK]
+        for i in range(part.size):
+            total += exp2(widened(part[i]) * scale - shift)
+    return total
+
+
+@njit(nogil=True, fastmath=FAST)
+def _kth(values: Array, n: int, k: int, low: Number, high: Number, slack: int) -> Number:
+    """A threshold that k of n values reach, and at most so many more unless those are equal."""
+    if low < _LOWEST and _count(values, n, _LOWEST) >= k:
+        low = _LOWEST
+    while True:
+        middle = _f32(0.5) * low + _f32(0.5) * high
+        if not (low < middle < high):
+            return high if _count(values, n, high) >= k else low
+        reached = _count(values, n, middle)
+        if reached < k:
+            high = middle
+        else:
+            low = middle
+            if reached <= k + slack:
+                return low
+
+
+@njit(nogil=True, fastmath=FAST)
+def _count(values: Array, n: int, threshold: Number) -> Number:
+    reached = _i32(0)
+    for j in range(n):
+        reached += _i32(values[j] >= threshold)
+    return reached
+
+
+@njit(nogil=True, fastmath=FAST)
+def _at_least(values: Array, n: int, threshold: Number, places: Array) -> Number:
+    """Places of the values that reach a threshold, in order; without a branch, as none could be foretold."""
+    found = _u64(0)
+    for j in range(_u64(n)):
+        places[found] = j
+        found += _u64(values[j] >= threshold)
+    return found
+
+
+@njit(nogil=True, fastmath=FAST)
+def _candidates(
+    row: Array, chosen: Array, n: int, groups: int, threshold: Number, values: Array, classes: Array, following: Array
+) -> Number:
+    """Values of some groups that reach a threshold, and their classes."""
+    found, whole = _u64(0), _u64(row.size // groups)
+    for q in range(_u64(n)):
+        fetch_share(following, q, 1, n)
+        first = _u64(chosen[q])
+        # The last classes may fill only a part of the groups.
+        for i in range(whole + _u64(first < row.size % groups)):
+            place = i * _u64(groups) + first
+            value = widened(row[place])
+            values[found], classes[found] = value, place
+            found += _u64(value >= threshold)
+    return found
+
+
+@njit(nogil=True, fastmath=FAST)
+def _keep_best(
+    values: Array, classes: Array, n: int, scale: Number, high: Number, log2_mass: Number,
+    places: Array, ids: Array, log_probs: Array,
+) -> Number:  # fmt: skip
+    """The k best of n candidates as they are kept; returns their part of the mass."""
+    k = ids.size
+    low = high
+    for j in range(n):
+        low = values[j] if values[j] < low else low
+    threshold = _kth(values, n, k, low, high, 0)
+    reached = _at_least(values, n, threshold, places)
+    # Where more are equal than have room, whatever is above them goes first.
+    spare, kept, held = reached - _u64(k), 0, _f32(0)
+    for q in range(reached):
+        place = places[q]
+        if spare and values[place] == threshold:
+            spare -= _u64(1)
+            continue
+        exponent = (values[place] - high) * scale
+        ids[kept] = classes[place]
+        log_probs[kept] = (exponent - log2_mass) * _f32(0.6931471805599453)
+        held += exp2(exponent)
+        kept += 1
+    return held
