@@ -41,10 +41,16 @@ def widened(x: Number) -> Number:
 
 
 @overload(widened, inline="always")
-def _widened_compiled(x: Any) -> Any:
-    if x == types.uint16:
-        return lambda x: _u32(_u32(x) << _u32(16)).view(np.float32)
-    return lambda x: x
+def _widened_compiled(x: Number) -> Number:
+    return _upper_half if x == types.uint16 else _same
+
+
+def _upper_half(x: Number) -> Number:
+    return _u32(_u32(x) << _u32(16)).view(np.float32)
+
+
+def _same(x: Number) -> Number:
+    return x
 
 
 @njit(inline="always")

@@ -96,7 +96,7 @@ def _group_maxima(row: Array, maxima: Array, orders: Array, following: Array) ->
 
 
 @overload(_group_maxima)
-def _group_maxima_compiled(row: Any, maxima: Any, orders: Any, following: Any) -> Any:  # noqa: ARG001
+def _group_maxima_compiled(row: Array, maxima: Array, orders: Array, following: Array) -> Any:  # noqa: ARG001
     return _maxima_of_bits if row.dtype == types.uint16 else _maxima_of_floats
 
 
