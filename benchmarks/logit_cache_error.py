@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from joulemark_workloads.student.losses import TeacherLogits, tail_aware_kl
-from joulemark_workloads.teacher.logit_cache import narrowed, top_of
+from joulemark_workloads.teacher.logit_cache import top_of
 
 TOP_KS = (16, 32, 64, 128, 256, 512)
 WAYS = ("tail class", "dropped", "renormalised")
@@ -30,8 +30,9 @@ class Errors(NamedTuple):
 
 def cached(teacher: Tensor, top_k: int) -> TeacherLogits:
     """The k classes of logits [tokens, vocabulary], in 16 bits as on disk."""
-    kept = narrowed(top_of(teacher, top_k, 1.0), teacher.shape[-1], "float16")
-    return TeacherLogits(kept.ids.long(), kept.log_probs.float(), kept.tail.float())
+    kept = top_of(teacher, top_k, 1.0, "float16")
+    ids, log_probs, tail = (torch.from_numpy(column) for column in kept)
+    return TeacherLogits(ids.long(), log_probs.float(), tail.float())
 
 
 def full_kl(student: Tensor, teacher: Tensor) -> Tensor:

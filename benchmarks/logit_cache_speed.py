@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import datasets
+import numpy as np
 import torch
 from torch import Tensor
 
 from joulemark_workloads.teacher.artifact import open_artifact
-from joulemark_workloads.teacher.logit_cache import KIND, Top, fill, narrowed, table_of, top_of
+from joulemark_workloads.teacher.logit_cache import KIND, Top, fill, table_of, top_of
 
-VOCABULARY, TOP_K = 49_152, 100
+VOCABULARY, TOP_K, TEMPERATURE = 49_152, 100, 1.0
 # One batch of logits is made and used over and over, as more would take much memory.
-_BLOCK, _BATCH_BLOCKS, _BATCHES, _SHARD_BLOCKS = 512, 4, 32, 32
+_BLOCK, _BATCH_BLOCKS, _BATCHES, _SHARD_BLOCKS = 512, 4, 32, 8
 _ROUNDS = 5
 
 Work = Callable[[Path], object]
@@ -32,7 +33,7 @@ def measured(dtype: torch.dtype) -> list[tuple[str, float, float]]:
     seed = torch.Generator().manual_seed(0)
     logits = (3 * torch.randn(_BATCH_BLOCKS, _BLOCK, VOCABULARY, generator=seed)).to(device, dtype)
     values, ids = (part.repeat(_BATCHES, 1, 1) for part in lists_choose(logits))
-    kept = Top(*(part.repeat(_BATCHES, *[1] * (part.dim() - 1)) for part in arrow_choose(logits)))
+    kept = Top(*(np.concatenate([part] * _BATCHES) for part in arrow_choose(logits)))
     zeros = torch.zeros(_BATCHES * _BATCH_BLOCKS, _BLOCK, dtype=torch.int32)
     blocks = datasets.Dataset.from_dict({"input_ids": zeros.numpy()}).with_format("torch")
     steps: list[tuple[str, Work, Work, int]] = [
@@ -51,7 +52,7 @@ def lists_whole(logits: Tensor, folder: Path) -> None:
 
 def arrow_whole(logits: Tensor, blocks: datasets.Dataset, folder: Path) -> None:
     """The teacher phase itself with a model that has its logits ready; a shard is written while the next is chosen."""
-    key = {"top_k": TOP_K, "temperature": 1.0, "dtype": "float16", "blocks_per_shard": _SHARD_BLOCKS}
+    key = {"top_k": TOP_K, "temperature": TEMPERATURE, "dtype": "float16", "blocks_per_shard": _SHARD_BLOCKS}
     shards = _BATCHES * _BATCH_BLOCKS // _SHARD_BLOCKS
     cache = open_artifact(folder, KIND, key, shards)
     list(fill(cache, cache.missing, _Ready(logits), blocks, _BATCH_BLOCKS, "benchmark"))
@@ -72,7 +73,7 @@ class _Ready(NamedTuple):
 
 def lists_choose(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Values and ids [blocks, tokens, k]."""
-    values, ids = torch.topk(torch.log_softmax(logits, dim=-1), TOP_K, dim=-1)
+    values, ids = torch.topk(torch.log_softmax(logits / TEMPERATURE, dim=-1), TOP_K, dim=-1)
     return values.cpu(), ids.to(torch.int32).cpu()
 
 
@@ -85,7 +86,7 @@ def lists_write(values: Tensor, ids: Tensor, folder: Path) -> None:
 
 def arrow_choose(logits: Tensor) -> Top:
     """As the teacher phase does it."""
-    return narrowed(top_of(logits.flatten(0, 1), TOP_K, 1.0), VOCABULARY, "float16")
+    return top_of(logits.flatten(0, 1), TOP_K, TEMPERATURE, "float16")
 
 
 def arrow_write(kept: Top, folder: Path) -> None:

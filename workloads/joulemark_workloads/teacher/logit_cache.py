@@ -15,52 +15,57 @@ from ..student.losses import TeacherLogits
 from .artifact import Artifact
 from .cache_size import NARROW_VOCABULARY, SMALLEST_TAIL
 
+Array = np.ndarray[Any, Any]
+
 KIND = "logit_cache"
 # Rows of logits that a GPU works on at a time, so that their log-softmax takes little of its memory.
 _ROWS = 256
 
 
 class Top(NamedTuple):
-    """Of some tokens: ids [n, k], log-probabilities [n, k], log of the tail's mass [n]."""
+    """Of some tokens: ids [n, k] in no order, log-probabilities [n, k], log of the tail's mass [n]."""
 
-    ids: torch.Tensor
-    log_probs: torch.Tensor
-    tail: torch.Tensor
+    ids: Array
+    log_probs: Array
+    tail: Array
 
 
-def top_of(logits: torch.Tensor, top_k: int, temperature: float) -> Top:
-    """The k largest classes of logits [n, vocabulary] at a temperature, in no order; all of them where k is larger."""
-    k = min(top_k, logits.shape[-1])
+def top_of(logits: torch.Tensor, top_k: int, temperature: float, dtype: str = "float32") -> Top:
+    """The k largest classes of logits [n, vocabulary] at a temperature, all where k is larger, as they are kept.
+
+    Ids take 16 bits where they fit. On a GPU they are narrowed before they leave it.
+    """
+    vocabulary = logits.shape[-1]
+    k = min(top_k, vocabulary)
     if logits.device.type == "cpu":
         # Only here, as the compiler takes its time to load.
         from .top_classes import choose
 
         plain = logits if logits.dtype == torch.bfloat16 else logits.float()
-        return Top(*(torch.from_numpy(column) for column in choose(plain.contiguous(), k, temperature)))
+        return Top(*choose(plain.contiguous(), k, temperature, _ids_dtype(vocabulary), dtype))
     parts = [_top(part, k, temperature) for part in torch.split(logits, _ROWS)]
-    return Top(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    dtypes = (getattr(torch, name) for name in (_ids_dtype(vocabulary), dtype, dtype))
+    whole = (torch.cat(columns) for columns in zip(*parts, strict=True))
+    return Top(*(column.to(narrow).cpu().numpy() for column, narrow in zip(whole, dtypes, strict=True)))
 
 
-def _top(logits: torch.Tensor, k: int, temperature: float) -> Top:
+def _ids_dtype(vocabulary: int) -> str:
+    return "uint16" if vocabulary <= NARROW_VOCABULARY else "int32"
+
+
+def _top(logits: torch.Tensor, k: int, temperature: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """On a GPU, which sorts whole rows faster than it could gather parts of them."""
     top, ids = torch.topk(torch.log_softmax(logits.float() / temperature, dim=-1), k, dim=-1)
     held = torch.logsumexp(top, dim=-1).clamp(max=-SMALLEST_TAIL)
-    return Top(ids, top, torch.log(-torch.expm1(held)))
-
-
-def narrowed(top: Top, vocabulary: int, dtype: str) -> Top:
-    """As it is kept, on the processor: ids in 16 bits where they fit. Narrowed first, so that a GPU sends less."""
-    ids = torch.uint16 if vocabulary <= NARROW_VOCABULARY else torch.int32
-    wide = torch.float16 if dtype == "float16" else torch.float32
-    return Top(top.ids.to(ids).cpu(), top.log_probs.to(wide).cpu(), top.tail.to(wide).cpu())
+    return ids, top, torch.log(-torch.expm1(held))
 
 
 def table_of(kept: Top, rows: int) -> pa.Table:
     """So many equal rows as Arrow, without a Python list of numbers anywhere."""
-    return pa.table({name: _column(values.numpy().reshape(rows, -1)) for name, values in kept._asdict().items()})
+    return pa.table({name: _column(values.reshape(rows, -1)) for name, values in kept._asdict().items()})
 
 
-def _column(values: np.ndarray[Any, Any]) -> Any:
+def _column(values: Array) -> Any:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 
 
@@ -89,15 +94,15 @@ def _shard(cache: Artifact, index: int, model: Any, blocks: Any, batch_blocks: i
     with torch.inference_mode():
         for batch in torch.split(ids, batch_blocks):
             logits = model(input_ids=batch.long().to(model.device), use_cache=False).logits
-            top = top_of(logits.flatten(0, 1), int(cache.key["top_k"]), float(cache.key["temperature"]))
-            parts.append(narrowed(top, logits.shape[-1], str(cache.key["dtype"])))
-    whole = Top(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-    if whole.log_probs.isnan().any():
+            key = int(cache.key["top_k"]), float(cache.key["temperature"]), str(cache.key["dtype"])
+            parts.append(top_of(logits.flatten(0, 1), *key))
+    whole = Top(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    if np.isnan(whole.tail).any():
         raise WorkloadError("the teacher's logits are no numbers: set teacher.dtype to float32, or check its weights")
     return table_of(whole, len(ids)), ids.numel()
 
 
-def collate(rows: dict[str, np.ndarray[Any, Any]]) -> TeacherLogits:
+def collate(rows: dict[str, Array]) -> TeacherLogits:
     """Cache rows [batch, …] as the teacher's distribution for the loss."""
     shape = (*rows["tail"].shape, -1)
     return TeacherLogits(

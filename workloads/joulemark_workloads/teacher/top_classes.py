@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from .compiled import FAST, Array, Number, exp2, fetch_share, turned, widened
 _GROUP = 32
 # Exponentials between which part of the next row is fetched.
 _CHUNK = 1024
+_PAGE = 1024
+# Rows that a thread takes at a time: not too many, as another may have to wait for it in the end.
+_ROWS = 128
 # Candidates beyond k cost less than another halving.
 _ENOUGH = 12
 _LOWEST = np.float32(np.finfo(np.float32).min)
@@ -32,40 +35,36 @@ _LOG2_E = 1 / math.log(2)
 _f32, _i16, _i32, _u32, _u64 = np.float32, np.int16, np.int32, np.uint32, np.uint64
 
 
-class Workspace(NamedTuple):
-    """What one thread writes beside its results: a maximum per group; places; candidates and their classes."""
-
-    maxima: Array
-    orders: Array
-    places: Array
-    values: Array
-    classes: Array
-
-
-def choose(logits: torch.Tensor, k: int, temperature: float) -> tuple[Array, Array, Array]:
+def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dtype: str) -> tuple[Array, Array, Array]:
     """Of logits [n, vocabulary] in float32 or bfloat16, contiguous and on the processor, at a temperature.
 
     Returns the ids [n, k] of the largest in no order, their log-probabilities [n, k], and the log of the tail's mass
     [n]; k at most the vocabulary. Rows that hold what is no number give log-probabilities that are none.
     """
     rows: Array = logits.view(torch.uint16).numpy() if logits.dtype == torch.bfloat16 else logits.numpy()
-    count, vocabulary = rows.shape
-    ids, log_probs = np.zeros((count, k), np.int32), np.empty((count, k), np.float32)
-    tail = np.empty(count, np.float32)
-    group = max(1, min(_GROUP, vocabulary // (3 * k), math.isqrt(vocabulary)))
-    threads = max(1, min(torch.get_num_threads(), count))
+    count = len(rows)
+    kept = np.zeros((count, k), ids_dtype), np.empty((count, k), dtype), np.empty(count, dtype)
 
-    def work(part: slice) -> None:
-        space = Workspace(
-            *(np.empty(vocabulary // group, dtype) for dtype in (np.float32, np.int16)),
-            *(np.empty(vocabulary + 1, dtype) for dtype in (np.int32, np.float32, np.int32)),
-        )
-        _choose(rows[part], np.float32(_LOG2_E / temperature), ids[part], log_probs[part], tail[part], *space)
+    def work(begin: int, end: int) -> None:
+        ids, log_probs, tail = (column[begin:end] for column in kept)
+        exact = np.empty(log_probs.shape, np.float32), np.empty(tail.shape, np.float32)
+        _choose(rows[begin:end], np.float32(_LOG2_E / temperature), ids, *exact, *_workspace(rows.shape[1], k))
+        log_probs[:], tail[:] = exact
 
-    bounds = [count * thread // threads for thread in range(threads + 1)]
-    with ThreadPoolExecutor(threads, thread_name_prefix="top-classes") as pool:
-        list(pool.map(work, map(slice, bounds, bounds[1:])))
-    return ids, log_probs, tail
+    bounds = [*range(0, count, _ROWS), count]
+    with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="top-classes") as pool:
+        list(pool.map(work, bounds, bounds[1:]))
+    return kept
+
+
+def _workspace(vocabulary: int, k: int) -> tuple[Array, ...]:
+    """What is written beside the results: maxima of groups, the same as whole numbers; places, candidates, classes."""
+    groups = vocabulary // max(1, min(_GROUP, vocabulary // (3 * k), math.isqrt(vocabulary)))
+    if groups % _PAGE == 0:
+        # A group's classes would all lie at one place of a page, and share few lines of the cache.
+        groups -= 16
+    sizes = (groups, np.float32), (groups, np.int16), *((vocabulary + 1, x) for x in (np.int32, np.float32, np.int32))
+    return tuple(np.empty(size, dtype) for size, dtype in sizes)
 
 
 @njit(nogil=True, fastmath=FAST)
@@ -77,12 +76,12 @@ def _choose(
     for r in range(rows.shape[0]):
         row, following = rows[r], rows[min(r + 1, last)]
         _group_maxima(row, maxima, orders, following[: row.size // 4])
-        low, high = _range(maxima)
+        high = _highest(maxima, values)
         mass = _mass(row, scale, high * scale, following[row.size // 4 : row.size // 4 * 3])
         if not mass < _f32(np.inf):
             log_probs[r], tail[r] = _f32(np.nan), _f32(np.nan)
             continue
-        threshold = _kth(maxima, maxima.size, ids.shape[1], low, high, _ENOUGH)
+        threshold = _kth(maxima, maxima.size, ids.shape[1], high, _ENOUGH)
         groups = _at_least(maxima, maxima.size, threshold, places)
         found = _candidates(
             row, places, groups, maxima.size, threshold, values, classes, following[row.size // 4 * 3 :]
@@ -131,12 +130,17 @@ def _maxima_of_bits(row: Array, maxima: Array, orders: Array, following: Array) 
 
 
 @njit(nogil=True, fastmath=FAST)
-def _range(values: Array) -> tuple[Number, Number]:
-    low = high = values[0]
-    for j in range(values.size):
-        low = values[j] if values[j] < low else low
-        high = values[j] if values[j] > high else high
-    return low, high
+def _highest(maxima: Array, values: Array) -> Number:
+    """By halves, many at a time; `values` is overwritten."""
+    size = maxima.size
+    values[:size] = maxima
+    while size > 1:
+        half = (size + 1) // 2
+        upper = values[half:size]
+        for j in range(size - half):
+            values[j] = upper[j] if upper[j] > values[j] else values[j]
+        size = half
+    return values[0]
 
 
 @njit(nogil=True, fastmath=FAST)
@@ -152,10 +156,14 @@ def _mass(row: Array, scale: Number, shift: Number, following: Array) -> Number:
 
 
 @njit(nogil=True, fastmath=FAST)
-def _kth(values: Array, n: int, k: int, low: Number, high: Number, slack: int) -> Number:
-    """A threshold that k of n values reach, and at most so many more unless those are equal."""
-    if low < _LOWEST and _count(values, n, _LOWEST) >= k:
-        low = _LOWEST
+def _kth(values: Array, n: int, k: int, high: Number, slack: int) -> Number:
+    """A threshold that k of n values reach, and at most so many more unless those are equal; `high` is the highest."""
+    step, low = _f32(1), high
+    while _count(values, n, low) < k:
+        if not low > _LOWEST:
+            return _f32(-np.inf)
+        low = max(high - step, _LOWEST)
+        step *= _f32(2)
     while True:
         middle = _f32(0.5) * low + _f32(0.5) * high
         if not (low < middle < high):
@@ -212,10 +220,7 @@ def _keep_best(
 ) -> Number:  # fmt: skip
     """The k best of n candidates as they are kept; returns their part of the mass."""
     k = ids.size
-    low = high
-    for j in range(n):
-        low = values[j] if values[j] < low else low
-    threshold = _kth(values, n, k, low, high, 0)
+    threshold = _kth(values, n, k, high, 0)
     reached = _at_least(values, n, threshold, places)
     # Where more are equal than have room, whatever is above them goes first.
     spare, kept, held = reached - _u64(k), 0, _f32(0)
