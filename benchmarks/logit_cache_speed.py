@@ -78,8 +78,14 @@ def lists_choose(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def lists_write(values: Tensor, ids: Tensor, folder: Path) -> None:
-    """Each block as lists, all of them as a data set, that again as a whole."""
-    rows = {"values": [block.tolist() for block in values], "ids": [block.tolist() for block in ids]}
+    """Each block as lists, with its tokens, mask and labels; all of them as a data set, that again as a whole."""
+    block = [0] * _BLOCK
+    rows = {
+        "id": list(range(len(values))),
+        **{name: [list(block) for _ in values] for name in ("input_ids", "attention_mask", "labels")},
+        "values": [block.tolist() for block in values],
+        "indices": [block.tolist() for block in ids],
+    }
     datasets.Dataset.from_dict(rows).save_to_disk(str(folder / "chunk"))
     datasets.concatenate_datasets([datasets.load_from_disk(str(folder / "chunk"))]).save_to_disk(str(folder / "whole"))
 

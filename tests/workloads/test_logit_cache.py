@@ -88,7 +88,8 @@ def test_mass_is_conserved_for_any_k(seed: int, top_k: int, tokens: int) -> None
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.integers(0, 10_000), st.sampled_from([1, 7, 20]), st.sampled_from([20, 97, 1024, 1025, 2561, 6400, 32_768, 50_257]),
+    st.integers(0, 10_000), st.sampled_from([1, 7, 20]),
+    st.sampled_from([20, 97, 1024, 1025, 2561, 6400, 32_768, 50_257]),
     st.sampled_from([torch.float32, torch.bfloat16]), st.sampled_from([0.5, 1.0, 4.0]),
 )  # fmt: skip
 def test_the_largest_are_found_whatever_the_vocabulary_and_its_ties(

@@ -12,7 +12,7 @@ import torch
 
 from ..errors import WorkloadError
 from ..student.losses import TeacherLogits
-from .artifact import Artifact
+from .artifact import Artifact, Shard
 from .cache_size import NARROW_VOCABULARY, SMALLEST_TAIL
 
 Array = np.ndarray[Any, Any]
@@ -76,30 +76,35 @@ def fill(
 
     A shard is written while the next is computed. May be interrupted anywhere.
     """
-    waiting: Future[Any] | None = None
+    waiting: Future[Shard] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="logit-cache") as writer:
         for index in shards:
-            table, tokens = _shard(cache, index, model, blocks, batch_blocks)
-            before, waiting = waiting, writer.submit(cache.append, index, table, tokens, made_by)
+            parts, rows = _computed(cache, index, model, blocks, batch_blocks)
+            before, waiting = waiting, writer.submit(_write, cache, index, parts, rows, made_by)
             if before is not None:
                 yield before.result().tokens
         if waiting is not None:
             yield waiting.result().tokens
 
 
-def _shard(cache: Artifact, index: int, model: Any, blocks: Any, batch_blocks: int) -> tuple[pa.Table, int]:
-    size = int(cache.key["blocks_per_shard"])
+def _computed(cache: Artifact, index: int, model: Any, blocks: Any, batch_blocks: int) -> tuple[list[Top], int]:
+    """A shard batch by batch, and how many rows it has."""
+    key, size = cache.key, int(cache.key["blocks_per_shard"])
     ids = blocks[index * size : (index + 1) * size]["input_ids"]
     parts: list[Top] = []
     with torch.inference_mode():
         for batch in torch.split(ids, batch_blocks):
             logits = model(input_ids=batch.long().to(model.device), use_cache=False).logits
-            key = int(cache.key["top_k"]), float(cache.key["temperature"]), str(cache.key["dtype"])
-            parts.append(top_of(logits.flatten(0, 1), *key))
+            wanted = int(key["top_k"]), float(key["temperature"]), str(key["dtype"])
+            parts.append(top_of(logits.flatten(0, 1), *wanted))
+    return parts, len(ids)
+
+
+def _write(cache: Artifact, index: int, parts: list[Top], rows: int, made_by: str) -> Shard:
     whole = Top(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
     if np.isnan(whole.tail).any():
         raise WorkloadError("the teacher's logits are no numbers: set teacher.dtype to float32, or check its weights")
-    return table_of(whole, len(ids)), ids.numel()
+    return cache.append(index, table_of(whole, rows), len(whole.tail), made_by)
 
 
 def collate(rows: dict[str, Array]) -> TeacherLogits:

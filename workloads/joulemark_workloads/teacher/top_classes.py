@@ -200,17 +200,25 @@ def _candidates(
     row: Array, chosen: Array, n: int, groups: int, threshold: Number, values: Array, classes: Array, following: Array
 ) -> Number:
     """Values of some groups that reach a threshold, and their classes."""
-    found, whole = _u64(0), _u64(row.size // groups)
-    for q in range(_u64(n)):
-        fetch_share(following, q, 1, n)
-        first = _u64(chosen[q])
+    found = _u64(0)
+    for start in range(0, row.size, groups):
+        fetch_share(following, start, groups, row.size)
+        part = row[start : start + groups]
         # The last classes may fill only a part of the groups.
-        for i in range(whole + _u64(first < row.size % groups)):
-            place = i * _u64(groups) + first
-            value = widened(row[place])
-            values[found], classes[found] = value, place
+        for q in range(_at_most(chosen, np.int64(n), part.size)):
+            place = _u64(chosen[q])
+            value = widened(part[place])
+            values[found], classes[found] = value, start + place
             found += _u64(value >= threshold)
     return found
+
+
+@njit(nogil=True)
+def _at_most(places: Array, n: int, size: int) -> int:
+    """How many of n places, which are in order, are below a size."""
+    while n and places[n - 1] >= size:
+        n -= 1
+    return n
 
 
 @njit(nogil=True, fastmath=FAST)
