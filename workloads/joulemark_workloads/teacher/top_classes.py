@@ -25,7 +25,7 @@ _GROUP = 32
 _CHUNK = 1024
 _PAGE = 1024
 # Rows that a thread takes at a time: not too many, as another may have to wait for it in the end.
-_ROWS = 128
+_ROWS = 64
 # Candidates beyond k cost less than another halving.
 _ENOUGH = 12
 _LOWEST = np.float32(np.finfo(np.float32).min)
@@ -45,15 +45,20 @@ def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dty
     count = len(rows)
     kept = np.zeros((count, k), ids_dtype), np.empty((count, k), dtype), np.empty(count, dtype)
 
-    def work(begin: int, end: int) -> None:
-        ids, log_probs, tail = (column[begin:end] for column in kept)
-        exact = np.empty(log_probs.shape, np.float32), np.empty(tail.shape, np.float32)
-        _choose(rows[begin:end], np.float32(_LOG2_E / temperature), ids, *exact, *_workspace(rows.shape[1], k))
-        log_probs[:], tail[:] = exact
+    parts = iter(range(0, count, _ROWS))
 
-    bounds = [*range(0, count, _ROWS), count]
-    with ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="top-classes") as pool:
-        list(pool.map(work, bounds, bounds[1:]))
+    def work() -> None:
+        space = _workspace(rows.shape[1], k)
+        for begin in parts:
+            ids, log_probs, tail = (column[begin : begin + _ROWS] for column in kept)
+            exact = np.empty(log_probs.shape, np.float32), np.empty(tail.shape, np.float32)
+            _choose(rows[begin : begin + _ROWS], np.float32(_LOG2_E / temperature), ids, *exact, *space)
+            log_probs[:], tail[:] = exact
+
+    threads = min(torch.get_num_threads(), -(-count // _ROWS))
+    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="top-classes") as pool:
+        for done in [pool.submit(work) for _ in range(threads)]:
+            done.result()
     return kept
 
 
