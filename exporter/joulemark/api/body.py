@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import anyio
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
@@ -44,8 +44,9 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 async def _bytes(request: Request) -> bytes:
     try:
-        return await asyncio.wait_for(_whole(request), BODY_SECONDS)
-    except (asyncio.TimeoutError, ClientDisconnect):
+        with anyio.fail_after(BODY_SECONDS):
+            return await _whole(request)
+    except (TimeoutError, ClientDisconnect):
         raise Refused(
             408, "Body incomplete", f"the body was not whole within {BODY_SECONDS:.0f} s",
             remedy="send it at once, with its right Content-Length",

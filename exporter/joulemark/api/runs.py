@@ -12,7 +12,7 @@ from .answers import Pruned, RunRecord, RunSummary
 from .body import body_of, schema_of
 from .problems import READ, WRITE, refusals
 from .requests import ArtifactBody, RunBody, ScoreBody
-from .threads import READS, in_threads
+from .threads import READS, WRITES, in_threads
 
 # Checked by the ledger, whose words are better than a pattern.
 RunName = Annotated[str, Path(examples=["kd-1b"], json_schema_extra={"pattern": names.anchored(names.RUN)})]
@@ -42,24 +42,28 @@ def _writes(calls: APIRouter, meter: Meter) -> None:
     answer: dict[str, Any] = {"response_model": RunRecord, "responses": refusals(*WRITE, 409)}
 
     @calls.put("/{run}", openapi_extra=schema_of(RunBody), **answer)
+    @in_threads(WRITES)
     def declare(run: RunName, body: Annotated[RunBody, Depends(body_of(RunBody))]) -> dict[str, object]:
         """Say what a run is; what is left out stays as it was."""
         meter.declare(run, body.model_dump(exclude_none=True))
         return meter.run_record(run)
 
     @calls.post("/{run}/scores", openapi_extra=schema_of(ScoreBody), **answer)
+    @in_threads(WRITES)
     def score(run: RunName, body: Annotated[ScoreBody, Depends(body_of(ScoreBody))]) -> dict[str, object]:
         """Keep a benchmark score; a later one of the same benchmark replaces it."""
         meter.score(run, body.benchmark, body.score, body.reference, body.n, body.stderr)
         return meter.run_record(run)
 
     @calls.post("/{run}/artifacts", openapi_extra=schema_of(ArtifactBody), **answer)
+    @in_threads(WRITES)
     def artifact(run: RunName, body: Annotated[ArtifactBody, Depends(body_of(ArtifactBody))]) -> dict[str, object]:
         """Keep that the run produced or consumed a teacher artifact; said twice, it is kept once."""
         meter.artifact(run, body.artifact, body.kind, body.role)
         return meter.run_record(run)
 
     @calls.delete("/{run}", response_model=Pruned, responses=refusals(*WRITE, 404, 409))
+    @in_threads(WRITES)
     def prune(run: RunName) -> dict[str, object]:
         """Forget a run for ever. Its joules stay in the totals of its devices, so that no counter goes down.
 

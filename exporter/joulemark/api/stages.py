@@ -12,7 +12,7 @@ from .answers import Switched, WindowSummary
 from .body import body_of, schema_of
 from .problems import READ, WRITE, refusals
 from .requests import EndBody, StageBody, TokensBody
-from .threads import READS, in_threads
+from .threads import READS, WRITES, in_threads
 
 IdempotencyKey = Annotated[
     str | None,
@@ -36,6 +36,7 @@ def router(meter: Meter) -> APIRouter:
     @calls.put(
         "/stage", openapi_extra=schema_of(StageBody), response_model=Switched, responses=refusals(*WRITE, 404, 409)
     )
+    @in_threads(WRITES)
     def switch(
         body: Annotated[StageBody, Depends(body_of(StageBody))], idempotency_key: IdempotencyKey = None
     ) -> dict[str, Any]:
@@ -75,6 +76,7 @@ def _windows(calls: APIRouter, meter: Meter) -> None:
         response_model=WindowSummary,
         responses=refusals(*WRITE, 404),
     )
+    @in_threads(WRITES)
     def heartbeat(window_id: WindowId, body: Annotated[TokensBody, Depends(body_of(TokensBody))]) -> dict[str, object]:
         """Renew the lease; cumulative token counts, so that a retry adds nothing."""
         return meter.heartbeat(window_id, body.tokens)
@@ -85,6 +87,7 @@ def _windows(calls: APIRouter, meter: Meter) -> None:
         response_model=WindowSummary,
         responses=refusals(*WRITE, 404),
     )
+    @in_threads(WRITES)
     def end(window_id: WindowId, body: Annotated[EndBody, Depends(body_of(EndBody))]) -> dict[str, object]:
         """End the window and answer its summary; a repeated call answers the same."""
         return meter.end(window_id, body.tokens, failed=body.failed)

@@ -1,4 +1,7 @@
-"""Threads of their own for scrapes and for reads, so that a crowd of readers takes none from those who set stages."""
+"""Threads of their own for scrapes, reads and writes, so that a crowd of readers takes none from those who set stages.
+
+What waits for a disk runs in a thread; the framework checks its answer without going to another for it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ Result = TypeVar("Result")
 
 SCRAPES = anyio.CapacityLimiter(2)
 READS = anyio.CapacityLimiter(4)
+WRITES = anyio.CapacityLimiter(40)
 
 
 def in_threads(

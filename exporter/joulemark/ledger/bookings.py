@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Booking, Settlement
 from ..attribution.recent_power import watts_together
@@ -47,14 +45,19 @@ class Bookings:
             if holder in self._state.windows:
                 self._book(account, Booking(holder, bound_joules=limit * gap.seconds / len(holders)))
 
-    def note_peak(self, holders: Iterable[str]) -> None:
-        """Compare the power of these windows, all their devices together, with the highest so far."""
-        for holder in holders:
+    def note_peak(self, account: DeviceAccount) -> None:
+        """Compare the power of the windows that hold a device, all their devices together, with the highest so far.
+
+        Once a round of readings, with the last of a window's devices.
+        """
+        for holder in account.holders:
             window = self._state.windows[holder]
-            held = (account for account in map(self._state.accounts.__getitem__, window.devices) if not account.failing)
-            watts = watts_together(account.power.recent for account in held if holder in account.holders)
-            for totals in (window.totals, self.series(window.key)):
-                totals.peak_watts = max(totals.peak_watts, watts)
+            held = [self._state.accounts[key] for key in window.devices]
+            held = [one for one in held if one is account or not one.failing]
+            if held[-1] is account:
+                watts = watts_together(one.power.recent for one in held if holder in one.holders)
+                for totals in (window.totals, self.series(window.key)):
+                    totals.peak_watts = max(totals.peak_watts, watts)
 
     def _book(self, account: DeviceAccount, booking: Booking) -> None:
         window = self._state.windows.get(booking.holder) if booking.holder else None

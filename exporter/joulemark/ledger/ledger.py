@@ -95,7 +95,7 @@ class Ledger:
         self.state.seen_at[device.key] = wall
         self._bookings.book_all(account, settlement)
         if reading.watts is not None:
-            self._bookings.note_peak(account.holders)
+            self._bookings.note_peak(account)
         return settlement
 
     def fail(self, device: Device, steady: float, wall: float) -> Settlement:

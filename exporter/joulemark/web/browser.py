@@ -6,6 +6,7 @@ its own name resolve to this machine (DNS rebinding), so that the browser takes 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ def refuse_foreign_page(headers: Headers) -> None:
             )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether this is the name or an address of loopback."""
     if host == "localhost":
