@@ -3,9 +3,10 @@
     python -m benchmarks.logit_cache [--work-dir .joulemark/work]
 
 Speed is told beside the way of the released harness of arXiv 2605.13981, written here after what it does: logits by the
-temperature, log-softmax and top 100 over the vocabulary, each block as Python lists, a data set made of them and written,
-then read and written once more as a whole; it verifies nothing. Ours compiles its loops before it is timed. Both get the same logits and keep the same classes; a GPU is used where there
-is one. The error is measured on the demo's teacher and the student that `make demo` distilled, on held-out text.
+temperature, log-softmax and top 100 over the vocabulary, each block as Python lists, a data set made of them and
+written, then read and written once more as a whole; it verifies nothing. Ours compiles its loops before it is timed.
+Both get the same logits and keep the same classes; a GPU is used where there is one. The error is measured on the
+demo's teacher and the student that `make demo` distilled, on held-out text.
 Writes benchmarks/results/logit_cache.md.
 """
 
