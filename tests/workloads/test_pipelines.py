@@ -124,7 +124,7 @@ def test_phases_in_processes_of_their_own_give_the_same_results_and_the_same_bil
     config = experiment_file(pipeline)
     whole = run_one(exporter, config, tmp_path / "a", "whole")
     (cell,) = cells_of(read_document(config))
-    alone = [("teacher",)] if "teacher" in phases_of(pipeline) else []
+    alone = [("teacher",)] if "teacher" in phases_of(cell.pipeline) else []
     for phases in (("prerun", "data"), *alone, ("student", "eval")):
         asked = [word for phase in phases for word in ("--phase", phase)]
         start(exporter, config, tmp_path / "b", "--run", "apart", *asked).finish()
