@@ -21,8 +21,10 @@ from .compiled import FAST, Array, Number, exp2, fetch_share, turned, widened
 
 # Classes in a group, where there are enough of them for k groups and more.
 _GROUP = 32
+# Numbers whose maxima are told side by side.
+_LANES = 64
 # Exponentials between which part of the next row is fetched.
-_CHUNK = 1024
+_CHUNK = 1536
 _PAGE = 1024
 # Rows that a thread takes at a time: not too many, as another may have to wait for it in the end.
 _ROWS = 64
@@ -81,7 +83,7 @@ def _choose(
     for r in range(rows.shape[0]):
         row, following = rows[r], rows[min(r + 1, last)]
         _group_maxima(row, maxima, orders, following[: row.size // 4])
-        high = _highest(maxima, values)
+        high = _highest(maxima, values[:_LANES])
         mass = _mass(row, scale, high * scale, following[row.size // 4 : row.size // 4 * 3])
         if not mass < _f32(np.inf):
             log_probs[r], tail[r] = _f32(np.nan), _f32(np.nan)
@@ -135,17 +137,20 @@ def _maxima_of_bits(row: Array, maxima: Array, orders: Array, following: Array) 
 
 
 @njit(nogil=True, fastmath=FAST)
-def _highest(maxima: Array, values: Array) -> Number:
-    """By halves, many at a time; `values` is overwritten."""
-    size = maxima.size
-    values[:size] = maxima
-    while size > 1:
-        half = (size + 1) // 2
-        upper = values[half:size]
-        for j in range(size - half):
-            values[j] = upper[j] if upper[j] > values[j] else values[j]
-        size = half
-    return values[0]
+def _highest(maxima: Array, lanes: Array) -> Number:
+    """By lanes, many at a time; these are overwritten."""
+    lanes[:] = maxima[0]
+    whole = maxima.size // lanes.size * lanes.size
+    for start in range(0, whole, lanes.size):
+        part = maxima[start : start + lanes.size]
+        for j in range(lanes.size):
+            lanes[j] = part[j] if part[j] > lanes[j] else lanes[j]
+    high = lanes[0]
+    for j in range(lanes.size):
+        high = max(high, lanes[j])
+    for j in range(whole, maxima.size):
+        high = max(high, maxima[j])
+    return high
 
 
 @njit(nogil=True, fastmath=FAST)
