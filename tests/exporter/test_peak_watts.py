@@ -103,6 +103,38 @@ def test_a_gpu_that_is_lost_adds_nothing_to_the_peak(make_bench: MakeBench) -> N
     assert bench.meter.end(before, {})["peak_watts"] == 900.0
 
 
+@pytest.mark.parametrize("kind", ["lost", "power_error"])
+@pytest.mark.parametrize("gone", [0, 1])
+def test_the_peak_is_followed_whichever_gpu_tells_nothing(make_bench: MakeBench, kind: str, gone: int) -> None:
+    bench = make_bench(Gpu({"counter": 0}), Gpu({"counter": 0}))
+    bench.wait(3.0)
+    window = begin(bench, "one")
+    bench.script.fault(kind, bench.clock.steady(), gpu=gone)
+    bench.script.save()
+    follow(bench, Constant(200.0), Constant(200.0))
+    bench.wait(4.0)
+    follow(bench, Constant(500.0), Constant(500.0))
+    bench.wait(4.0)
+    assert bench.meter.end(window, {})["peak_watts"] == 500.0
+
+
+@pytest.mark.parametrize("lent", [0, 1])
+def test_the_peak_is_followed_whichever_gpu_is_lent(make_bench: MakeBench, lent: int) -> None:
+    bench = make_bench(Gpu(), Gpu())
+    bench.wait(3.0)
+    outer = begin(bench, "outer")
+    follow(bench, Constant(100.0), Constant(100.0))
+    bench.wait(2.0)
+    inner = begin(bench, "inner", devices=[f"gpu{lent}"])
+    follow(bench, Constant(600.0), Constant(600.0))
+    bench.wait(2.0)
+    follow(bench, Constant(100.0), Constant(100.0))
+    bench.wait(1.0)
+    bench.meter.end(inner, {})
+    bench.wait(1.0)
+    assert bench.meter.end(outer, {})["peak_watts"] == 600.0
+
+
 def test_a_gpu_lent_to_a_nested_stage_counts_there_alone(make_bench: MakeBench) -> None:
     bench = make_bench(Gpu(), Gpu())
     bench.wait(3.0)

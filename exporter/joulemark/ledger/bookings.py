@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Booking, Settlement
-from ..attribution.recent_power import watts_together
+from ..attribution.recent_power import heard_of, watts_together
 from ..names import UNATTRIBUTED
 from .changes import Changes
 from .restart import Gap
@@ -48,14 +48,14 @@ class Bookings:
     def note_peak(self, account: DeviceAccount) -> None:
         """Compare the power of the windows that hold a device, all their devices together, with the highest so far.
 
-        Once a round of readings, with the last of a window's devices.
+        Once a round of readings, with the last of the devices that tell of a window's power.
         """
         for holder in account.holders:
             window = self._state.windows[holder]
-            held = [self._state.accounts[key] for key in window.devices]
-            held = [one for one in held if one is account or not one.failing]
-            if held[-1] is account:
-                watts = watts_together(one.power.recent for one in held if holder in one.holders)
+            accounts = [self._state.accounts[key] for key in window.devices]
+            held = heard_of(one.power.recent for one in accounts if holder in one.holders and not one.failing)
+            if held and held[-1] is account.power.recent:
+                watts = watts_together(held)
                 for totals in (window.totals, self.series(window.key)):
                     totals.peak_watts = max(totals.peak_watts, watts)
 
