@@ -122,6 +122,7 @@ CASES = (
     Case("five stages, 20 ms tick", _fixed(FIVE), {"tick": 0.02, "power_tick": 0.02}, wanted=_LONG),
     Case("five stages, waves of 3.13 and 4.83 Hz", _fixed(five_at(3.13, 4.83)), wanted=_LONG),
     Case("five stages, waves of 2 and 4 Hz", _fixed(five_at(2.0, 4.0)), wanted=_LONG),
+    # As fast as the ticks: inside a tick that a boundary splits power is not even, and nothing shows how it was.
     Case("five stages, waves of 9.7 and 10 Hz", _fixed(five_at(9.7, 10.0)), wanted=_LONG),
     Case("five stages, eight GPUs, calls of 1 ms", _fixed(FIVE), {"latency": 0.001}, gpus=8, wanted=_LONG),
     Case("five stages, ticks uneven by ±5 ms", _fixed(FIVE), {"jitter": 0.1}, wanted=_LONG),

@@ -84,6 +84,12 @@ class Outage:
         self.bench.meter.end(window, {})
         self.hand_over("", 60.0, 5.0)
 
+    def finish(self, seconds: float) -> None:
+        """A last window of so many seconds."""
+        last = self.begin("last")
+        self.hand_over(last, 300.0, seconds)
+        self.end(last)
+
     def windows(self) -> list[tuple[dict[str, Any], list[float]]]:
         """The summary of each window with its joules in truth on each GPU, oldest first."""
         truth = {window: [0.0] * len(self.bench.gpus) for window, _, _ in self.spans}
@@ -129,9 +135,7 @@ def test_a_loss_for_good_keeps_few_windows_and_bounds_every_one(make_outage: Mak
     outage = make_outage()
     outage.lose(1e9)
     outage.stages(300, 1.0)
-    last = outage.begin("last")
-    outage.hand_over(last, 300.0, 1.0)
-    outage.end(last)
+    outage.finish(1.0)
     assert_honest(outage)
     windows = in_outage(outage, 298.0)
     assert len(windows) > 290
@@ -155,9 +159,7 @@ def test_after_many_transitions_it_comes_back(
     outage = make_outage(warm, counter=counter, seed=seed)
     outage.lose(32.0, reset=reset)
     outage.stages(150, 0.2)
-    last = outage.begin("last")
-    outage.hand_over(last, 300.0, 6.0)
-    outage.end(last)
+    outage.finish(6.0)
     assert_honest(outage)
     # Those that came too early to wait for the counter keep what the GPU may have drawn in them as their bound.
     early = in_outage(outage, 15.0)
@@ -174,9 +176,7 @@ def test_joules_of_windows_that_are_not_kept_are_nobodys(make_outage: MakeOutage
     outage.lose(32.0)
     before = outage.account.total_joules
     outage.stages(150, 0.2)
-    last = outage.begin("last")
-    outage.hand_over(last, 300.0, 6.0)
-    outage.end(last)
+    outage.finish(6.0)
     now = outage.bench.clock.steady()
     # No joule that the counter told is lost.
     truth = outage.bench.gpus[0].joules(outage.start, now)
@@ -219,9 +219,7 @@ def test_a_gpu_that_answers_and_tells_nothing_is_no_silent_zero(make_outage: Mak
     outage = make_outage()
     outage.silence(gauge_after=gauge_after, seconds=40.0)
     outage.stages(160, 0.25)
-    last = outage.begin("last")
-    outage.hand_over(last, 300.0, 6.0)
-    outage.end(last)
+    outage.finish(6.0)
     assert_honest(outage)
     (view, _) = outage.bench.meter.snapshot().devices
     assert view.gap_seconds == pytest.approx(40.0 - gauge_after, abs=0.5)

@@ -109,6 +109,17 @@ def test_the_largest_are_found_whatever_the_vocabulary_and_its_ties(
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("vocabulary", "top_k"), [(1, 1), (31, 31), (1024, 341), (1024, 1020), (1024, 1024)])
+def test_k_may_be_as_large_as_the_vocabulary(dtype: torch.dtype, vocabulary: int, top_k: int) -> None:
+    logits = torch.randn(3, vocabulary, generator=torch.Generator().manual_seed(0)).to(dtype)
+    ids, log_probs, _ = as_tensors(top_of(logits, top_k, 1.0))
+    truth = torch.log_softmax(logits.double(), dim=-1).float()
+    assert torch.allclose(log_probs.sort(descending=True).values, truth.topk(top_k).values, atol=2e-5)
+    assert torch.allclose(truth.gather(-1, ids), log_probs, atol=2e-5)
+    assert all(len(set(row)) == top_k for row in ids.tolist())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 @pytest.mark.parametrize("place", [0, 1500, 2560])
 def test_what_is_no_number_taints_its_row_alone(dtype: torch.dtype, value: float, place: int) -> None:

@@ -25,6 +25,7 @@ _GROUP = 32
 _LANES = 64
 # Exponentials between which part of the next row is fetched.
 _CHUNK = 1536
+# Numbers in a page of memory, at four bytes each.
 _PAGE = 1024
 # Rows that a thread takes at a time: not too many, as another may have to wait for it in the end.
 _ROWS = 64
@@ -46,7 +47,7 @@ def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dty
     rows: Array = logits.view(torch.uint16).numpy() if logits.dtype == torch.bfloat16 else logits.numpy()
     count = len(rows)
     kept = np.zeros((count, k), ids_dtype), np.empty((count, k), dtype), np.empty(count, dtype)
-
+    # Shared: whoever is free takes the next.
     parts = iter(range(0, count, _ROWS))
 
     def work() -> None:
