@@ -31,9 +31,7 @@ def serve(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="ts=%(asctime)s level=%(levelname)s logger=%(name)s %(message)s"
     )
-    # Uvicorn hands a signal on when it has shut down: it must end this function, not the process.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
+    _end_at_signals()
     # Both first: a file that cannot be used or a port in use must be known before the ledger is touched.
     protection = Protection(settings)
     signal.signal(signal.SIGHUP, lambda *_: protection.forget())
@@ -68,6 +66,12 @@ def serve(settings: Settings) -> None:
                 sampler.stop()
             meter.close()
             log.info("stopped, ledger committed")
+
+
+def _end_at_signals() -> None:
+    """Uvicorn hands a signal on when it has shut down: it must end `serve`, not the process."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _exit)
 
 
 def _exit(number: int, frame: object) -> None:
