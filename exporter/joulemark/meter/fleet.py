@@ -17,7 +17,7 @@ from ..ledger.snapshot import DeviceHealth, DeviceView
 from ..ledger.windows import SeriesKey
 from ..sources.base import Device, Reading, Source, Vitals
 from .reader import SOON_SECONDS, Found, InlineReader, Look, Reader, ThreadedReader
-from .schedule import common_place, next_reading
+from .schedule import Next, common_place, next_reading
 from .timetable import Timetable
 
 log = logging.getLogger(__name__)
@@ -222,16 +222,16 @@ class Fleet:
             else:
                 self.book()
 
-    def _wanted(self, found: Found, reading: Reading) -> float | None:
+    def _wanted(self, found: Found, reading: Reading) -> Next:
         """When its device wants a reading beside the regular ones; books this one if it is needed to know that."""
         account, at = self._ledger.state.accounts[found.device.key], reading.end
         plain = reading.energy_joules is not None and not reading.failed and found.seconds <= HUNG_SECONDS
         if plain and self._health[found.device.key].up:
             following = next_reading(account, at, self._place)
             if following.waits:
-                return following.instant
+                return following
         self.book()
-        return next_reading(account, at, self._place).instant
+        return next_reading(account, at, self._place)
 
     def _book(self, found: Found, wall: float) -> None:
         device, outcome = found.device, found.outcome

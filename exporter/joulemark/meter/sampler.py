@@ -33,11 +33,13 @@ class Sampler(threading.Thread):
         while not self._stopped:
             try:
                 fleet = self._meter.fleet
-                transition = self._meter.alarm.wait(fleet.next_reading() - self._clock.steady())
+                due = fleet.next_reading()
+                transition = self._meter.alarm.wait(due - self._clock.steady())
+                now = self._clock.steady()
                 if transition:
                     fleet.sample(patience=0.0)
-                else:
-                    fleet.look(self._clock.steady())
+                elif now >= due:
+                    fleet.look(now)
                 if self._clock.steady() - committed >= COMMIT_SECONDS:
                     self._meter.commit()
                     committed = self._clock.steady()

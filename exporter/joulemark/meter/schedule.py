@@ -28,14 +28,16 @@ _AFTER_SECONDS, _BEFORE_SECONDS, _BEFORE_PART = 0.001, 0.001, 0.05
 class Next(NamedTuple):
     """When a device is to be read beside the regular readings, None when those will do.
 
-    `waits` says that the latest reading may be booked later, as the instant does not depend on what it shows.
+    `waits` says that the latest reading may be booked later, as the instant does not depend on what it shows: then
+    it is one of an even row. `close` is one of many looks at the counter alone, to see it tick.
     """
 
     instant: float | None = None
     waits: bool = False
+    close: bool = False
 
 
-_REGULAR = Next(waits=True)
+REGULAR = Next(waits=True)
 
 
 def common_place(beats: Iterable[TickTracker], now: float) -> float:
@@ -56,24 +58,26 @@ def next_reading(account: DeviceAccount, looked: float, place: float = 0.0) -> N
     if not account.counting:
         return Next(_next_sample(account, looked))
     if ticks.training:
-        return Next(looked + TRAINING_STEP)
+        return Next(looked + TRAINING_STEP, close=True)
     if ticks.declared:
-        return _REGULAR
+        return REGULAR
     if account.unsettled:
         return _next_at_boundary(ticks, looked, ticks.due_tick(looked), place)
     coming = ticks.due_tick(looked) if ticks.wants_check(looked) else None
-    return _REGULAR if coming is None else Next(max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1]))
+    if coming is None:
+        return REGULAR
+    return Next(max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1]), close=True)
 
 
 def _next_at_boundary(ticks: TickTracker, looked: float, coming: tuple[float, float] | None, place: float) -> Next:
     """Close looks for the ticks around a boundary, or one a tick where the beat tells their instants by itself."""
     step = min(max(ticks.seconds / 40, 0.001), 0.005)
     if coming is None:
-        return Next(looked + step)
+        return Next(looked + step, close=True)
     tick, deviation = coming
     if deviation <= _EVEN * ticks.seconds:
         return Next(_between_ticks(ticks, looked, deviation, place), waits=True)
-    return Next(max(looked + step, tick - 3 * deviation))
+    return Next(max(looked + step, tick - 3 * deviation), close=True)
 
 
 def _next_sample(account: DeviceAccount, looked: float) -> float:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from .schedule import REGULAR, Next
+
 # How far the regular interval is varied, and the step (golden ratio) that spreads it evenly.
 _DITHER = 0.3
 _GOLDEN = 0.6180339887498949
 # A reading beside the regular ones does for one of them when it comes in these parts of the interval after the last.
 _SOONEST, _LATEST = 0.7, 1.3
+# One of an even row of looks does for it sooner, so that the others of the row do too.
+_SOONEST_OF_ROW = 0.35
 # Looks that are due within so little time of each other are taken together, in seconds.
 _TOGETHER = 0.0005
 
@@ -26,6 +30,10 @@ class Timetable:
         self.next_round = now
         self._rounds = 0
         self._due: dict[str, float] = {}
+        # When each of the devices that are looked at in an even row was last wanted.
+        self._rows: dict[str, float] = {}
+        # Those that are looked at closely.
+        self._close: set[str] = set()
         self._whole_at: dict[str, float] = {}
         self._waited_for = -math.inf
 
@@ -36,6 +44,8 @@ class Timetable:
     def remove(self, key: str) -> None:
         """A device that is not read any more."""
         del self._due[key], self._whole_at[key]
+        self._rows.pop(key, None)
+        self._close.discard(key)
 
     def wait_for_next(self) -> float:
         """When the next reading is due; whoever asks waits until then."""
@@ -48,15 +58,19 @@ class Timetable:
 
     def take(self, now: float) -> dict[str, bool]:
         """The devices that are due, each with whether its reading is to be a whole one; they are read regularly on."""
-        if self.is_round(now):
+        regular = self.is_round(now)
+        if regular:
             self._rounds += 1
             varied = 1 + _DITHER * (self._rounds * _GOLDEN % 1.0 - 0.5)
             self.next_round = max(self.next_round + self.interval * varied, now)
         due = [key for key, instant in self._due.items() if instant <= now + _TOGETHER]
-        whole = {key: now - self._whole_at[key] >= _SOONEST * self.interval for key in due}
+        whole = {
+            key: now - self._whole_at[key] >= self._soonest(key) and (regular or key not in self._close) for key in due
+        }
         for key in due:
             self._whole_at[key] = now if whole[key] else self._whole_at[key]
-            self.want(key, None)
+            # Until its reading has come it is thought to be wanted as it was before.
+            self._due[key] = self._rows[key] + self.interval if key in self._rows else self._regular(key)
         return whole
 
     def is_round(self, now: float) -> bool:
@@ -67,18 +81,25 @@ class Timetable:
         """Whole readings of these are made now."""
         for key in keys:
             self._whole_at[key] = now
-            self.want(key, None)
+            self.want(key, REGULAR)
 
-    def want(self, key: str, instant: float | None) -> None:
-        """A device wants its next reading at an instant, None when the regular ones will do.
-
-        One that is wanted soon anyhow does for the regular one.
-        """
-        whole_at = self._whole_at[key]
-        regular = max(self.next_round, whole_at + _SOONEST * self.interval)
+    def want(self, key: str, following: Next) -> None:
+        """When a device wants its next reading; one that is wanted soon anyhow does for the regular one."""
+        instant, regular = following.instant, self._regular(key)
         if instant is None:
             self._due[key] = regular
-        elif instant <= whole_at + _LATEST * self.interval:
+        elif instant <= self._whole_at[key] + _LATEST * self.interval and not following.close:
             self._due[key] = instant
         else:
             self._due[key] = min(instant, regular)
+        (self._close.add if following.close else self._close.discard)(key)
+        if instant is not None and following.waits:
+            self._rows[key] = instant
+        else:
+            self._rows.pop(key, None)
+
+    def _regular(self, key: str) -> float:
+        return max(self.next_round, self._whole_at[key] + _SOONEST * self.interval)
+
+    def _soonest(self, key: str) -> float:
+        return self.interval * (_SOONEST_OF_ROW if key in self._rows else _SOONEST)
