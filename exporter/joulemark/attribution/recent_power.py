@@ -56,18 +56,13 @@ class RecentPower:
         return later[1]
 
 
-def heard_of(devices: Iterable[RecentPower]) -> list[RecentPower]:
-    """Those of which something was heard of late."""
-    known = list(devices)
-    newest = max((device.latest for device in known), default=-math.inf)
-    return [device for device in known if newest - device.latest <= MAX_BRIDGE_SECONDS]
-
-
 def watts_together(devices: Iterable[RecentPower]) -> float:
     """The power of devices at the latest instant of which all tell; what tells nothing any more is left out.
 
     The latest samples of all of them would not do: of two devices that take turns both may have been high by then.
     """
-    known = heard_of(devices)
-    at = min((device.latest for device in known), default=0.0)
-    return sum(device.watts(at) for device in known)
+    known = list(devices)
+    newest = max((device.latest for device in known), default=-math.inf)
+    heard_of = [device for device in known if newest - device.latest <= MAX_BRIDGE_SECONDS]
+    at = min((device.latest for device in heard_of), default=0.0)
+    return sum(device.watts(at) for device in heard_of)

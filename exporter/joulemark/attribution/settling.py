@@ -111,10 +111,10 @@ class Settling:
 
     def _decided(self, inside: list[Boundary]) -> bool:
         """Whether nothing more will be learnt of the power on the far side soon."""
-        if len(self._clean_after(len(inside))) >= _TELLING_TICKS:
-            return True
         latest = self._ahead[-1].at
-        return latest >= self._hand_overs.after(len(inside)) or latest - inside[-1][0] > _SETTLE_SECONDS
+        if latest >= self._hand_overs.after(len(inside)) or latest - inside[-1][0] > _SETTLE_SECONDS:
+            return True
+        return len(self._ahead) > _TELLING_TICKS and len(self._clean_after(len(inside))) >= _TELLING_TICKS
 
     def _split(self, begin: Tick, end: Tick, inside: list[Boundary], books: Bookings) -> None:
         varied = self._power.variations

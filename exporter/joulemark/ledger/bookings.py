@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Booking, Settlement
-from ..attribution.recent_power import heard_of, watts_together
+from ..attribution.recent_power import MAX_BRIDGE_SECONDS, watts_together
 from ..names import UNATTRIBUTED
 from .changes import Changes
 from .restart import Gap
@@ -53,9 +55,8 @@ class Bookings:
         for holder in account.holders:
             window = self._state.windows[holder]
             accounts = [self._state.accounts[key] for key in window.devices]
-            held = heard_of(one.power.recent for one in accounts if holder in one.holders and not one.failing)
-            if held and held[-1] is account.power.recent:
-                watts = watts_together(held)
+            if _tells_last(account, holder, accounts):
+                watts = watts_together(x.power.recent for x in accounts if holder in x.holders and not x.failing)
                 for totals in (window.totals, self.series(window.key)):
                     totals.peak_watts = max(totals.peak_watts, watts)
 
@@ -71,3 +72,14 @@ class Bookings:
     def _note_break(self, device: str, reason: str) -> None:
         breaks = self._state.breaks.setdefault(device, {})
         breaks[reason] = breaks.get(reason, 0) + 1
+
+
+def _tells_last(account: DeviceAccount, holder: str, accounts: Sequence[DeviceAccount]) -> bool:
+    """Whether none of the accounts after this one tells of the holder's power too."""
+    since = account.power.recent.latest - MAX_BRIDGE_SECONDS
+    for other in reversed(accounts):
+        if other is account:
+            return True
+        if other.power.recent.latest >= since and not other.failing and holder in other.holders:
+            return False
+    return False

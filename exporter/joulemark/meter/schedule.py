@@ -94,12 +94,12 @@ def _between_ticks(ticks: TickTracker, looked: float, deviation: float, place: f
     together is read together, and a processor that sleeps is woken once.
     """
     step = _step(ticks)
-    instants = [_next_on(looked, step, (place + other) % 1.0) for other in _PLACES]
     # From the tick before to an instant, and from there to the next, as parts of what should be there at least.
     after = 4 * deviation + _AFTER_SECONDS
     before = 4 * deviation + _BEFORE_SECONDS + _BEFORE_PART * ticks.seconds
-    best, found = -math.inf, instants[0]
-    for at in instants:
+    best, found = -math.inf, looked
+    for other in _PLACES:
+        at = _next_on(looked, step, (place + other) % 1.0)
         behind = ticks.since_tick(at)
         clear = min(behind / after, (ticks.seconds - behind) / before)
         if clear > best:
