@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Booking, Settlement
 from ..attribution.recent_power import MAX_BRIDGE_SECONDS, watts_together
@@ -11,7 +9,7 @@ from ..names import UNATTRIBUTED
 from .changes import Changes
 from .restart import Gap
 from .state import State
-from .windows import SeriesKey, Totals
+from .windows import SeriesKey, Totals, Window
 
 UNCLAIMED = SeriesKey("", UNATTRIBUTED, "")
 # What is noticed in a reading and is a gap, as it could not be joined to the one before; the first says most.
@@ -54,11 +52,22 @@ class Bookings:
         """
         for holder in account.holders:
             window = self._state.windows[holder]
-            accounts = [self._state.accounts[key] for key in window.devices]
-            if _tells_last(account, holder, accounts):
+            if self._tells_last(account, holder, window):
+                accounts = [self._state.accounts[key] for key in window.devices]
                 watts = watts_together(x.power.recent for x in accounts if holder in x.holders and not x.failing)
                 for totals in (window.totals, self.series(window.key)):
                     totals.peak_watts = max(totals.peak_watts, watts)
+
+    def _tells_last(self, account: DeviceAccount, holder: str, window: Window) -> bool:
+        """Whether none of the window's devices after this one tells of its power too."""
+        since = account.power.recent.latest - MAX_BRIDGE_SECONDS
+        for key in reversed(window.devices):
+            other = self._state.accounts[key]
+            if other is account:
+                return True
+            if other.power.recent.latest >= since and not other.failing and holder in other.holders:
+                return False
+        return False
 
     def _book(self, account: DeviceAccount, booking: Booking) -> None:
         window = self._state.windows.get(booking.holder) if booking.holder else None
@@ -72,14 +81,3 @@ class Bookings:
     def _note_break(self, device: str, reason: str) -> None:
         breaks = self._state.breaks.setdefault(device, {})
         breaks[reason] = breaks.get(reason, 0) + 1
-
-
-def _tells_last(account: DeviceAccount, holder: str, accounts: Sequence[DeviceAccount]) -> bool:
-    """Whether none of the accounts after this one tells of the holder's power too."""
-    since = account.power.recent.latest - MAX_BRIDGE_SECONDS
-    for other in reversed(accounts):
-        if other is account:
-            return True
-        if other.power.recent.latest >= since and not other.failing and holder in other.holders:
-            return False
-    return False

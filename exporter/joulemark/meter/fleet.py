@@ -66,14 +66,17 @@ class Fleet:
     # -- readings ------------------------------------------------------------------------------------------
 
     def sample(self, *, patience: float = PATIENCE_SECONDS, vitals: bool = False) -> None:
-        """Read every device once and book what it gained; waits for slow devices only so long, or with 0 for none."""
+        """Read every device once and book what it gained; waits for slow devices only so long.
+
+        With a patience of 0 it waits for none, and what they gain is booked with whatever comes next.
+        """
         with self._lock:
             looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in self.devices]
             self._timetable.note(self._clock.steady(), self._read_by)
-        if patience:
-            self._reader.read(looks, patience)
-        else:
+        if not patience:
             self._reader.order(looks)
+            return
+        self._reader.read(looks, patience)
         self._notice_hung()
         with self._lock:
             self.book()
@@ -160,12 +163,7 @@ class Fleet:
             # A driver that hangs in one call may hang in the next: such a device comes back by itself.
             source.recover(failing - hung)
             with self._lock:
-                self.book()
-                for device in source.devices:
-                    if device.key not in self._read_by:
-                        self._attach(device, source)
-                    elif device not in self.devices:
-                        self._describe_anew(device)
+                self._take_up(source)
         return len(self.devices) > before
 
     def close(self) -> None:
@@ -195,6 +193,17 @@ class Fleet:
         self._agreement[device.key] = Agreement()
         self._timetable.add(device.key)
         self._ledger.attach(device, self._clock.steady(), self._clock.wall())
+
+    def _take_up(self, source: Source) -> None:
+        """Take up devices of a known source that are new, or came back another way than they were."""
+        changed = [device for device in source.devices if device not in self.devices]
+        if changed:
+            self.book()
+        for device in changed:
+            if device.key in self._read_by:
+                self._describe_anew(device)
+            else:
+                self._attach(device, source)
 
     def _describe_anew(self, device: Device) -> None:
         """A device came back another way than it was, for example under another driver."""
