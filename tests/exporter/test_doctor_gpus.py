@@ -35,6 +35,7 @@ def doctor(tmp_path: Path) -> Doctor:
     return Doctor(tmp_path)
 
 
+NO_PERMISSION = 4
 Cards = Callable[..., LiveMachine]
 
 
@@ -151,6 +152,29 @@ def test_a_gpu_that_is_lost_from_the_start_is_an_error_too(doctor: Doctor, cards
     assert not report["fit"]
     assert "gpu_index=1" in report.found("gpu_unusable")["found"]
     assert report.found("estimators_agree")["subject"] == "gpu0"
+
+
+def test_a_refused_counter_is_told_from_one_that_is_not_there(doctor: Doctor, cards: Cards) -> None:
+    machine = cards({}, {"counter": 0}, {})
+    machine.error("nvmlDeviceGetTotalEnergyConsumption", NO_PERMISSION)
+    report = doctor.report(**machine.environment)
+    assert report["fit"]
+    refused = report.found("counter_refused")
+    assert (refused["subject"], refused["severity"]) == ("gpu0", "warning")
+    assert "nvml_insufficient_permissions" in refused["found"]
+    assert "its bound is wider" in refused["meaning"]
+    for words in ("as a user that may", "capability", "virtual GPU", "cloud"):
+        assert words in refused["remedy"]
+    assert report["devices"][0]["latency"]["counter"]["reason"] == "nvml_insufficient_permissions"
+    # What is refused does not fail, and neither driver nor bus can help it.
+    assert {"counter_missing", "readings_fail"}.isdisjoint(report.kinds("gpu0"))
+    assert "counter_missing" in report.kinds("gpu1")
+    assert "counter_tick" in report.kinds("gpu2")
+    done = doctor.run(**machine.environment)
+    text = " ".join(done.stdout.split())
+    assert "refuses it to this user" in text
+    assert "run the exporter as a user that may" in text
+    assert "counter_refused" not in done.stderr
 
 
 def fake_torch() -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..client.endpoint import Endpoint
 from ..clock import SystemClock
 from ..settings import Settings
-from .availability import try_sources
+from .availability import source_warnings, try_sources
 from .bench import Bench
 from .diagnosis import Diagnosis
 from .exporter import ask_exporter
@@ -43,7 +43,9 @@ def examine(plan: Plan, progress: Progress) -> Diagnosis:
     progress.step("looking for sources", 2)
     installed, (states, sources) = versions(), try_sources(plan.settings, SystemClock())
     bench = Bench(sources, progress, plan.seconds)
-    load = bench.run(plan.load)
+    with source_warnings():
+        # What a source would have to say of a reading is told as a finding.
+        load = bench.run(plan.load)
     progress.step("asking the exporter and Prometheus", 1)
     exporter, prometheus = _services(plan)
     clocks = clock_facts(clocks_before)
