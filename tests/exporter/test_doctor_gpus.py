@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from doctor_process import Doctor, Report
-from nvml_mock import Gpu, LiveMachine
+from exporter_process import Exporter
+from nvml_mock import Constant, Gpu, LiveMachine
 
 ROOT = Path(__file__).parents[2]
 # Quick ticks, so that a short examination sees enough of them.
@@ -175,6 +177,26 @@ def test_a_refused_counter_is_told_from_one_that_is_not_there(doctor: Doctor, ca
     assert "refuses it to this user" in text
     assert "run the exporter as a user that may" in text
     assert "counter_refused" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("watts", "kind"), [(100.0, "exporter_books"), (103.0, "exporter_books"), (300.0, "exporter_books_otherwise")]
+)
+def test_what_an_exporter_books_is_held_against_the_counter(
+    doctor: Doctor, cards: Cards, make_exporter: Callable[..., Exporter], watts: float, kind: str
+) -> None:
+    """The exporter's GPU of the same UUID draws so much; by 3 % it may be off in so short a look."""
+    machine, other = cards({}), cards({})
+    other.script.power(other.now() - 50.0, Constant(watts))
+    other.script.save()
+    exporter = make_exporter("--source", "auto", env=other.environment)
+    exporter.put_stage("r", "teacher")
+    report = doctor.report(**machine.environment, JOULEMARK_URL=exporter.url)
+    found = report.found(kind)
+    assert found["subject"] == "gpu0"
+    assert re.search(r"booked [0-9.]+ J in [0-9.]+ s at http", found["found"])
+    assert report.kinds("gpu0") & {"exporter_books", "exporter_books_otherwise"} == {kind}
+    assert "exporter_apart" not in report.kinds()
 
 
 def fake_torch() -> dict[str, str]:

@@ -12,8 +12,8 @@ from .nvml_calls import REFUSED, reason
 log = logging.getLogger(__name__)
 
 _REMEDY = (
-    "power is sampled and integrated instead, with a wider bound, until the counter may be read: run as a user that may, "
-    "give the container what it lacks, or ask whoever runs the vGPU host or cloud; see 'joulemark doctor'"
+    "power is sampled and integrated instead, with a wider bound, until the counter may be read: run as a user that "
+    "may, give the container what it lacks, or ask whoever runs the vGPU host or cloud; see 'joulemark doctor'"
 )
 
 
