@@ -79,7 +79,7 @@ def test_losses_while_power_is_what_is_booked_are_bound_once(make_bench: MakeBen
     assert error.bound < (MOST_WATTS - 400.0) * gap + 6 * A_RESET
 
 
-def drawn(seed: int) -> tuple[dict[str, float], list[Fault], Shape, float]:
+def drawn(seed: int) -> tuple[dict[str, float | str], list[Fault], Shape, float]:
     """A card and four to eight faults one after another, in a stage that goes on for a while after them."""
     draw = random.Random(seed)
     at, faults = 5.0, []
@@ -88,9 +88,13 @@ def drawn(seed: int) -> tuple[dict[str, float], list[Fault], Shape, float]:
         kind = draw.choice(["lost", "lost", "driver", "frozen", "counter_error", "power_error"])
         faults.append(Fault(at, draw.uniform(0.2, 2.5), kind, draw.random() < 0.6))
         at += faults[-1].seconds
-    card = {"limit": 700, "tick": draw.choice([0.02, 0.1]), "power_tick": draw.choice([0.02, 0.1])}
-    shape = draw.choice([WAVE, Constant(400.0), Constant(690.0), Noise(350.0, 250.0, seed), Square(60.0, 690.0, 0.4)])
-    return card, faults, shape, at + 6.0
+    card: dict[str, float | str] = {
+        "limit": 700,
+        "tick": draw.choice([0.02, 0.1]),
+        "power_tick": draw.choice([0.02, 0.1]),
+    }
+    shapes: list[Shape] = [WAVE, Constant(400.0), Constant(690.0), Noise(350.0, 250.0, seed), Square(60.0, 690.0, 0.4)]
+    return card, faults, draw.choice(shapes), at + 6.0
 
 
 def test_whatever_fails_again_and_again_the_bound_holds_and_is_no_more_than_can_be_drawn(
