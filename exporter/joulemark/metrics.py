@@ -139,6 +139,13 @@ TABLE = (
         ("device",),
     ),
     Metric(
+        "joulemark_estimator_sampling_ratio",
+        "gauge",
+        "By how much of the last minute's energy sampling alone may have the device's two estimators apart, three "
+        "standard deviations; absent where it has only one.",
+        ("device",),
+    ),
+    Metric(
         "joulemark_pue_ratio",
         "gauge",
         "Facility power over device power, from configuration; 1 counts no overhead. No joule is multiplied by it.",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from doctor_process import Doctor, Report
-from nvml_mock import Gpu, LiveMachine
+from exporter_process import Exporter
+from nvml_mock import Constant, Gpu, LiveMachine
 
 ROOT = Path(__file__).parents[2]
 # Quick ticks, so that a short examination sees enough of them.
@@ -35,6 +37,7 @@ def doctor(tmp_path: Path) -> Doctor:
     return Doctor(tmp_path)
 
 
+NO_PERMISSION = 4
 Cards = Callable[..., LiveMachine]
 
 
@@ -151,6 +154,49 @@ def test_a_gpu_that_is_lost_from_the_start_is_an_error_too(doctor: Doctor, cards
     assert not report["fit"]
     assert "gpu_index=1" in report.found("gpu_unusable")["found"]
     assert report.found("estimators_agree")["subject"] == "gpu0"
+
+
+def test_a_refused_counter_is_told_from_one_that_is_not_there(doctor: Doctor, cards: Cards) -> None:
+    machine = cards({}, {"counter": 0}, {})
+    machine.error("nvmlDeviceGetTotalEnergyConsumption", NO_PERMISSION)
+    report = doctor.report(**machine.environment)
+    assert report["fit"]
+    refused = report.found("counter_refused")
+    assert (refused["subject"], refused["severity"]) == ("gpu0", "warning")
+    assert "nvml_insufficient_permissions" in refused["found"]
+    assert "its bound is wider" in refused["meaning"]
+    for words in ("as a user that may", "capability", "virtual GPU", "cloud"):
+        assert words in refused["remedy"]
+    assert report["devices"][0]["latency"]["counter"]["reason"] == "nvml_insufficient_permissions"
+    # What is refused does not fail, and neither driver nor bus can help it.
+    assert {"counter_missing", "readings_fail"}.isdisjoint(report.kinds("gpu0"))
+    assert "counter_missing" in report.kinds("gpu1")
+    assert "counter_tick" in report.kinds("gpu2")
+    done = doctor.run(**machine.environment)
+    text = " ".join(done.stdout.split())
+    assert "refuses it to this user" in text
+    assert "run the exporter as a user that may" in text
+    assert "counter_refused" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("watts", "kind"), [(100.0, "exporter_books"), (103.0, "exporter_books"), (300.0, "exporter_books_otherwise")]
+)
+def test_what_an_exporter_books_is_held_against_the_counter(
+    doctor: Doctor, cards: Cards, make_exporter: Callable[..., Exporter], watts: float, kind: str
+) -> None:
+    """The exporter's GPU of the same UUID draws so much; by 3 % it may be off in so short a look."""
+    machine, other = cards({}), cards({})
+    other.script.power(other.now() - 50.0, Constant(watts))
+    other.script.save()
+    exporter = make_exporter("--source", "auto", env=other.environment)
+    exporter.put_stage("r", "teacher")
+    report = doctor.report(**machine.environment, JOULEMARK_URL=exporter.url)
+    found = report.found(kind)
+    assert found["subject"] == "gpu0"
+    assert re.search(r"booked [0-9.]+ J in [0-9.]+ s at http", found["found"])
+    assert report.kinds("gpu0") & {"exporter_books", "exporter_books_otherwise"} == {kind}
+    assert "exporter_apart" not in report.kinds()
 
 
 def fake_torch() -> dict[str, str]:

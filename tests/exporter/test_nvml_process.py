@@ -10,6 +10,7 @@ import pytest
 from exporter_process import Exporter
 from nvml_mock import Gpu, LiveMachine
 
+NO_PERMISSION = 4
 MakeExporter = Callable[..., Exporter]
 
 
@@ -115,6 +116,30 @@ def test_a_gpu_that_hangs_at_the_start_holds_up_nobody_and_joins_later(
     since = machine.now()
     exporter.wait_for("a second", lambda _: machine.now() - since > 1)
     assert exporter.end_stage(window)["joules_by_device"]["gpu0"] > 50
+
+
+def test_a_refused_counter_is_stood_in_for_and_taken_up_when_it_is_permitted(
+    make_exporter: MakeExporter, nvml_library: Path, tmp_path: Path
+) -> None:
+    machine = LiveMachine(nvml_library, tmp_path, [Gpu({"tick": 0.02})], watts=[300.0])
+    machine.error("nvmlDeviceGetTotalEnergyConsumption", NO_PERMISSION)
+    exporter = make_exporter("--source", "auto", env=machine.environment)
+    booked = []
+    for source in ("nvml_power", "nvml_counter"):
+        found = exporter.wait_for(source, lambda x: shows(x, "joulemark_device_info", device="gpu0", source=source))  # noqa: B023  called at once
+        assert found['joulemark_source_up{device="gpu0"}'] == 1
+        window, since = exporter.put_stage("kd", "teacher")["id"], machine.now()
+        exporter.wait_for("two seconds", lambda _: machine.now() - since > 2)  # noqa: B023
+        booked.append(exporter.end_stage(window))
+        machine.mend()
+    for summary in booked:
+        assert abs(summary["joules"] - 300 * summary["seconds"]) <= summary["uncertainty_joules"] + 0.1
+    # By then there were no more refusals to count.
+    refusals = 'joulemark_read_errors_total{device="gpu0",reason="nvml_insufficient_permissions"}'
+    assert 10 < found[refusals] == exporter.metrics()[refusals]
+    said = exporter.stop_and_read_log()
+    assert said.count("counter_refused") == said.count("event=counter_back") == 1
+    assert "device=gpu0 event=counter_refused reason=nvml_insufficient_permissions: power is sampled" in said
 
 
 def test_modelled_energy_is_said_to_be_so(make_exporter: MakeExporter, nvml_library: Path, tmp_path: Path) -> None:

@@ -92,6 +92,37 @@ def test_a_counter_that_fails_at_the_start_is_a_counter_all_the_same(nvml_librar
     assert source.read(source.devices[0]).energy_joules == pytest.approx(102 * 60, rel=0.01)
 
 
+def test_a_counter_that_is_refused_is_a_counter_all_the_same_and_told_once(
+    nvml_library: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    machine = Machine(nvml_library, tmp_path, [Gpu(), Gpu()])
+    machine.script.error(ENERGY, NO_PERMISSION, 0, 1001)
+    machine.script.error(ENERGY, NO_PERMISSION, 1002, 1003)
+    machine.script.save()
+    source = NvmlSource(machine.clock)
+    device, other = source.devices
+    assert (device.source, device.fallback) == ("nvml_counter", "nvml_power")
+    told = []
+    for at in (1000.0, 1000.5, 1001.0, 1002.0, 1002.5):
+        machine.clock.move_to(at)
+        reading, unconcerned = source.read(device), source.read(other)
+        assert (reading.energy_joules is None, reading.watts) == (at != 1001.0, 60.0)
+        assert reading.failed == ("" if at == 1001.0 else "nvml_insufficient_permissions")
+        assert (unconcerned.energy_joules is None, unconcerned.failed) == (False, "")
+        told.append(caplog.text.count("device=gpu0 event=counter_refused"))
+    assert told == [1, 1, 1, 2, 2]
+    assert "device=gpu1" not in caplog.text
+
+
+def test_a_field_of_power_that_is_refused_leaves_the_call(nvml_library: Path, tmp_path: Path) -> None:
+    machine = Machine(nvml_library, tmp_path, [Gpu({"arch": 5})])
+    machine.script.error("nvmlDeviceGetFieldValues", NO_PERMISSION, 0)
+    machine.script.save()
+    source = NvmlSource(machine.clock)
+    (device,) = source.devices
+    assert (device.source, device.gauge, source.read(device).watts) == ("nvml_counter", nvml.INSTANT_CALL, 60.0)
+
+
 def test_a_gauge_that_fails_at_the_start_is_not_taken_for_another(nvml_library: Path, tmp_path: Path) -> None:
     machine = Machine(nvml_library, tmp_path, [Gpu({"average": 1})])
     machine.script.fault("power_error", 0, 1001)

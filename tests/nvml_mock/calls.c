@@ -227,5 +227,5 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(gpu_t *g, unsigned long long *bits
 const char *nvmlErrorString(int code) {
     return code == DRIVER_NOT_LOADED ? "Driver Not Loaded" : code == GPU_IS_LOST ? "GPU is lost"
         : code == UNINITIALIZED ? "Uninitialized" : code == UNKNOWN ? "Unknown Error"
-        : code == NOT_FOUND ? "Not Found" : "Not Supported";
+        : code == NO_PERMISSION ? "Insufficient Permissions" : code == NOT_FOUND ? "Not Found" : "Not Supported";
 }

@@ -57,6 +57,11 @@ class LiveMachine:
         self.script.fault(kind, self.now(), gpu=gpu)
         self.script.save()
 
+    def error(self, call: str, code: int, gpu: int = 0) -> None:
+        """One NVML function of one GPU answers with an error code, and has always done so."""
+        self.script.error(call, code, 0.0, gpu=gpu)
+        self.script.save()
+
     def mend(self) -> None:
         """End every fault now; a counter that was reset stays so."""
         for gpu in self.script.gpus:

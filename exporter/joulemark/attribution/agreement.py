@@ -62,26 +62,30 @@ class Agreement:
 
     def _disagree(self) -> bool:
         """As before while nothing is known; back below well under the threshold only, so that it does not flap."""
-        ratio = self.disagreement_ratio
-        return self._alert if ratio is None else ratio - self._sampling > ALERT_RATIO * (0.8 if self._alert else 1.0)
+        ratio, sampling = self.disagreement_ratio, self.sampling_ratio
+        if ratio is None or sampling is None:
+            return self._alert
+        return ratio - sampling > ALERT_RATIO * (0.8 if self._alert else 1.0)
 
     @property
     def disagreement_ratio(self) -> float | None:
         """|integrated power / counter - 1| over the last minute; None before there is enough to compare."""
-        if not self._seen:
-            return None
-        first, last = self._seen[0], self._seen[-1]
-        energy, integral = last.energy_joules - first.energy_joules, last.integral_joules - first.integral_joules
-        if last.steady - first.steady < LEAST_SECONDS or energy <= 0:
-            return None
-        return abs(integral / energy - 1)
+        gained = self._gained
+        return None if gained is None else abs(gained.integral_joules / gained.energy_joules - 1)
 
     @property
-    def _sampling(self) -> float:
-        """By how much of the energy sampling alone may have the two apart."""
-        first, last = self._seen[0], self._seen[-1]
-        variance = max(0.0, last.variance - first.variance)
-        return _SIGMAS * math.sqrt(variance) / (last.energy_joules - first.energy_joules)
+    def sampling_ratio(self) -> float | None:
+        """By how much of the energy of the last minute sampling alone may have the two apart; None as above."""
+        gained = self._gained
+        return None if gained is None else _SIGMAS * math.sqrt(max(0.0, gained.variance)) / gained.energy_joules
+
+    @property
+    def _gained(self) -> Seen | None:
+        """What came in the last minute, `steady` being how long that was; None before there is enough to compare."""
+        if not self._seen:
+            return None
+        gained = Seen(*(last - first for first, last in zip(self._seen[0], self._seen[-1], strict=True)))
+        return gained if gained.steady >= LEAST_SECONDS and gained.energy_joules > 0 else None
 
     def __str__(self) -> str:
         return f"{'disagree' if self._alert else 'agree'} ratio={self.disagreement_ratio or 0.0:.3f}"

@@ -187,7 +187,7 @@ class DeviceAccount:
             if self.counting:
                 self._stand_in.keep(one)
             else:
-                books.add(one.holders, one.joules, variance=one.variance)
+                self._hole.book(one, self._hand_overs, books)
                 self._hand_overs.pass_until(one.end)
 
     def _fall_back(self, at: float, books: Bookings, events: list[str], reason: str) -> None:
@@ -195,7 +195,7 @@ class DeviceAccount:
         self._take(self.power.flush(), books)
         begin = self.settled.at if self.settled else None
         holders, near = self.holders_settled, self._settling.power_before
-        joules = self._stand_in.book(begin, at, books)
+        joules, _ = self._stand_in.book(begin, at, books)
         if begin is not None and at > begin:
             # It may have stopped between the two looks that saw its last tick, and not at the last one that was due.
             watts = max(joules / (at - begin), near.watts if near else 0.0)
@@ -251,12 +251,12 @@ class DeviceAccount:
         self._settle(books, force=True)
         self._take(self.power.flush(), books)
         holders, watts = self._hand_overs.all, self._latest_power()
-        joules = self._stand_in.book(self.settled.at, reading.steady, books)
+        joules, bound = self._stand_in.book(self.settled.at, reading.steady, books)
         until = max(self._stand_in.sampled_until(reading.steady), self.settled.at)
         # It shows nothing of what was drawn before it began anew, which was at any time since the look before this.
         behind = min(self.ticks.seconds, self._apart) / 2
         for held in holders:
-            books.add(held, bound=_FILLED_DOUBT * (joules + watts * (reading.steady - until)) + watts * behind)
+            books.add(held, bound=_FILLED_DOUBT * (joules - bound + watts * (reading.steady - until)) + watts * behind)
         self.ticks.restart()
         self._hole.keep()
         self.ticks.see(reading.begin, reading.end, energy)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .booking import Bookings
 from .hand_overs import HandOvers
-from .power_integral import Holders
+from .power_integral import Holders, Slice
 from .recent_power import MAX_BRIDGE_SECONDS
 
 # Readings that fail for longer than this are an outage; one that fails is not.
@@ -34,6 +34,8 @@ class Hole:
         # Whether readings failed in it, and it was not only that nobody looked.
         self._failed = False
         self._bounds: dict[Holders, float] = {}
+        # Whether all of it is still bound.
+        self._bound = False
 
     @property
     def open(self) -> bool:
@@ -55,6 +57,7 @@ class Hole:
         self._counted = at
         self.seconds += at - begin
         self._begin, self._end, self._failed = known, at, failed
+        self._bound = self.most_watts > 0
         for holders, seconds in hand_overs.held(begin, at):
             bound = self.most_watts * seconds if holders else 0.0
             books.add(holders, bound=bound)
@@ -81,11 +84,33 @@ class Hole:
         if not self._failed or energy > self.most_watts * (self._end - self._begin + 2 * tick):
             for holders, bound in self._bounds.items():
                 books.add(holders, bound=-bound)
+            self._bound = False
         self.keep()
 
     def keep(self) -> None:
         """What was bound stays so."""
         self._bounds.clear()
+
+    def book(self, one: Slice, hand_overs: HandOvers, books: Bookings) -> float:
+        """Book sampled power as energy; returns the joules of it that are not of the hole, and not bound by it.
+
+        In T seconds of the hole between 0 and P T joules were drawn: J booked for them are off by max(J, P T - J) at
+        most, whatever power did meanwhile. So much stays of the bound P T, and no variance is needed beside it.
+        """
+        begin, end = max(one.begin, self._begin), min(one.end, self._end)
+        held = hand_overs.held(begin, end) if self._bound and begin < end else ()
+        seconds = math.fsum(seconds for holders, seconds in held if holders == one.holders)
+        part = seconds / (one.end - one.begin) if seconds else 0.0
+        inside, most = one.joules * part, self.most_watts * seconds
+        # A gauge that shows more than can be drawn is wrong by nobody knows how much.
+        if not part or not 0.0 <= inside <= most:
+            books.add(one.holders, one.joules, variance=one.variance)
+            return one.joules
+        # A counter does not tell of it any more.
+        self.keep()
+        known = min(inside, most - inside) if one.holders else 0.0
+        books.add(one.holders, one.joules, variance=(1 - part) * one.variance, bound=-known)
+        return one.joules - inside
 
     def overlaps(self, begin: float, end: float) -> bool:
         """Whether it lies in a stretch."""

@@ -37,21 +37,24 @@ class StandIn:
         until = self._power.until
         return at if until is None or at - until > _STALE_SECONDS else until
 
-    def book(self, since: float | None, at: float, books: Bookings) -> float:
-        """Book sampled power since the last tick as energy and bound what has none, up to now; returns the joules."""
-        known, total = math.inf if since is None else since, 0.0
+    def book(self, since: float | None, at: float, books: Bookings) -> tuple[float, float]:
+        """Book sampled power since the last tick as energy and bound what has none, up to now.
+
+        Returns the joules, and how many of them are of time that a hole has bound already.
+        """
+        known, total, bound = math.inf if since is None else since, 0.0, 0.0
         for one in self._slices:
             part = one if since is None else one.after(since)
             if part:
                 self._bind(known, part.begin, books)
-                books.add(part.holders, part.joules, variance=part.variance)
+                bound += part.joules - self._hole.book(part, self._hand_overs, books)
                 known = part.end
                 total += part.joules
         until = self.sampled_until(at)
         self._bind(known, until, books)
         self._slices.clear()
         self._hand_overs.pass_until(until)
-        return total
+        return total, bound
 
     def _bind(self, begin: float, end: float, books: Bookings) -> None:
         """Bound what was drawn in a stretch of which nothing is known, but for that which is bound already."""

@@ -50,7 +50,7 @@ def _try(build: Callable[[], Source], name: str) -> tuple[Source | None, str, tu
         except SourceUnavailable as why:
             return str(why)
 
-    with _warnings() as said:
+    with source_warnings() as said:
         done = side_by_side({name: attempt}, _PATIENCE_SECONDS)
     outcome = done.get(name, f"it did not answer in {_PATIENCE_SECONDS:.0f} s: the driver hangs; see 'dmesg'")
     if isinstance(outcome, str):
@@ -59,7 +59,7 @@ def _try(build: Callable[[], Source], name: str) -> tuple[Source | None, str, tu
 
 
 @contextmanager
-def _warnings() -> Iterator[list[str]]:
+def source_warnings() -> Iterator[list[str]]:
     """Collects what sources log as warnings, instead of letting it onto the terminal."""
     said: list[str] = []
 

@@ -9,15 +9,23 @@ from dataclasses import dataclass
 from ..client.endpoint import Endpoint
 from ..clock import SystemClock
 from ..settings import Settings
-from .availability import try_sources
+from .availability import source_warnings, try_sources
 from .bench import Bench
+from .beside_exporter import booked_between, take_mark
 from .diagnosis import Diagnosis
 from .exporter import ask_exporter
 from .facts import ExporterFacts, LoadState, PrometheusFacts
 from .findings import SEVERITIES, Finding, finding
 from .judge_devices import judge_device
 from .judge_machine import judge_clocks, judge_sources, judge_versions
-from .judge_service import judge_address, judge_exporter, judge_prometheus, judge_state_dir, judge_web_files
+from .judge_service import (
+    judge_address,
+    judge_booked,
+    judge_exporter,
+    judge_prometheus,
+    judge_state_dir,
+    judge_web_files,
+)
 from .machine import clock_facts, look_at_clocks, versions
 from .permissions import address_facts, state_dir_facts, why_no_web
 from .prometheus import ask_prometheus
@@ -42,9 +50,14 @@ def examine(plan: Plan, progress: Progress) -> Diagnosis:
     wall, began, clocks_before = time.time(), time.monotonic(), look_at_clocks()
     progress.step("looking for sources", 2)
     installed, (states, sources) = versions(), try_sources(plan.settings, SystemClock())
+    first = take_mark(sources, _ask_exporter)
     bench = Bench(sources, progress, plan.seconds)
-    load = bench.run(plan.load)
+    with source_warnings():
+        # What a source would have to say of a reading is told as a finding.
+        load = bench.run(plan.load)
     progress.step("asking the exporter and Prometheus", 1)
+    hung = frozenset(facts.device.key for facts in bench.devices if facts.hung)
+    last = take_mark(sources, _ask_exporter, hung) if first else None
     exporter, prometheus = _services(plan)
     clocks = clock_facts(clocks_before)
     findings = [
@@ -57,6 +70,7 @@ def examine(plan: Plan, progress: Progress) -> Diagnosis:
         *map(judge_address, address_facts(plan.settings)),
         *judge_web_files(why_no_web(plan.settings)),
         *judge_exporter(exporter, installed.joulemark),
+        *judge_booked(booked_between(first, last), exporter.url),
         *(judge_prometheus(prometheus) if prometheus else []),
     ]
     findings.sort(key=lambda one: SEVERITIES.index(one.severity))
@@ -66,9 +80,12 @@ def examine(plan: Plan, progress: Progress) -> Diagnosis:
     )
 
 
+def _ask_exporter() -> ExporterFacts:
+    return ask_exporter(Endpoint.found(), asked="JOULEMARK_URL" in os.environ)
+
+
 def _services(plan: Plan) -> tuple[ExporterFacts, PrometheusFacts | None]:
-    exporter = ask_exporter(Endpoint.found(), asked="JOULEMARK_URL" in os.environ)
-    return exporter, ask_prometheus(plan.prometheus_url) if plan.prometheus_url else None
+    return _ask_exporter(), ask_prometheus(plan.prometheus_url) if plan.prometheus_url else None
 
 
 def _judge_load(bench: Bench, load: LoadState) -> list[Finding]:

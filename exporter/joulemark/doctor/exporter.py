@@ -41,8 +41,13 @@ def ask_exporter(endpoint: Endpoint, *, asked: bool) -> ExporterFacts:
         residual_joules={device: booked.get(device, 0.0) - total for device, total in totals.items()},
         total_joules=totals,
         disagreement_ratio=_by_device(samples, "estimator_disagreement_ratio"),
+        sampling_ratio=_by_device(samples, "estimator_sampling_ratio"),
         up={device: value == 1 for device, value in _by_device(samples, "source_up").items()},
-        source={labels["device"]: labels["source"] for name, labels, _ in samples if name == "joulemark_device_info"},
+        source=_facts_of_devices(samples, "source"),
+        uuid=_facts_of_devices(samples, "uuid"),
+        tick_seconds=_by_device(samples, "counter_tick_seconds"),
+        gap_seconds=_by_device(samples, "read_gap_seconds_total"),
+        last_read_at=_by_device(samples, "last_read_timestamp_seconds"),
     )
 
 
@@ -52,6 +57,10 @@ def _samples(page: str) -> list[Sample]:
         for family in text_string_to_metric_families(page)
         for sample in family.samples
     ]
+
+
+def _facts_of_devices(samples: Iterable[Sample], label: str) -> dict[str, str]:
+    return {labels["device"]: labels.get(label, "") for name, labels, _ in samples if name == "joulemark_device_info"}
 
 
 def _sums(name: str, samples: Iterable[Sample]) -> dict[str, float]:

@@ -184,8 +184,30 @@ class ExporterFacts:
     residual_joules: Mapping[str, float] = field(default_factory=dict)
     total_joules: Mapping[str, float] = field(default_factory=dict)
     disagreement_ratio: Mapping[str, float] = field(default_factory=dict)
+    sampling_ratio: Mapping[str, float] = field(default_factory=dict)
     up: Mapping[str, bool] = field(default_factory=dict)
     source: Mapping[str, str] = field(default_factory=dict)
+    uuid: Mapping[str, str] = field(default_factory=dict)
+    tick_seconds: Mapping[str, float] = field(default_factory=dict)
+    gap_seconds: Mapping[str, float] = field(default_factory=dict)
+    last_read_at: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Booked:
+    """What a running exporter booked of a device in so many seconds, and what its counter gained: at least, at most."""
+
+    device: str
+    seconds: float
+    joules: float
+    least_joules: float
+    most_joules: float
+
+    @property
+    def unexplained_ratio(self) -> float:
+        """How far what is booked is outside of what the counter gained, as a part of that."""
+        outside = max(self.least_joules - self.joules, self.joules - self.most_joules, 0.0)
+        return outside / ((self.least_joules + self.most_joules) / 2)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+
 from ..attribution.agreement import ALERT_RATIO
 from ..sources import nvml
+from ..sources.nvml_calls import REFUSED
 from .facts import CallTimes, Comparison, DeviceFacts, LoadState, TickTimes
 from .findings import Finding, finding
 
@@ -23,14 +27,16 @@ def judge_device(facts: DeviceFacts, load: LoadState) -> list[Finding]:
     name = facts.device.name
     if facts.hung:
         return [finding("device_hung", name, f"stuck while {facts.hung}")]
-    reasons = ", ".join(sorted({reason for comparison in facts.comparisons for reason in comparison.failed}))
+    failed = _failed(facts)
     if not any(comparison.answered for comparison in facts.comparisons):
-        return [finding("device_unreadable", name, reasons or "no answer")]
+        return [finding("device_unreadable", name, ", ".join(sorted(failed)) or "no answer")]
     findings = [_counter(facts), *_latency(facts), *_estimators(facts, load)]
-    failed = sum(sum(comparison.failed.values()) for comparison in facts.comparisons)
+    if _refused(facts):
+        del failed[REFUSED]
     if failed:
         made = sum(comparison.readings for comparison in facts.comparisons)
-        findings.append(finding("readings_fail", name, f"{failed} failures in {made} readings: {reasons}"))
+        found = f"{failed.total()} failures in {made} readings: {', '.join(sorted(failed))}"
+        findings.append(finding("readings_fail", name, found))
     if facts.device.gauge:
         findings.append(finding(_GAUGES[facts.device.gauge], name, f"power by {facts.device.gauge.replace('_', ' ')}"))
     if facts.device.mig:
@@ -40,8 +46,21 @@ def judge_device(facts: DeviceFacts, load: LoadState) -> list[Finding]:
     return findings
 
 
+def _failed(facts: DeviceFacts) -> Counter[str]:
+    """How often readings failed, whole or in part, by reason."""
+    return sum((Counter(comparison.failed) for comparison in facts.comparisons), Counter())
+
+
+def _refused(facts: DeviceFacts) -> bool:
+    """Whether this user may not read the counter, and no reading ever had it."""
+    read = any(comparison.counter_read for comparison in facts.comparisons)
+    return facts.device.source == nvml.COUNTER and not read and REFUSED in _failed(facts)
+
+
 def _counter(facts: DeviceFacts) -> Finding:
     device, name = facts.device, facts.device.name
+    if _refused(facts):
+        return finding("counter_refused", name, f"{REFUSED} for uid {os.getuid()}: power is integrated")
     if device.source == nvml.POWER or not any(comparison.counter_read for comparison in facts.comparisons):
         times = facts.calls.get("counter")
         return finding("counter_missing", name, times.reason if times and times.reason else "power is integrated")

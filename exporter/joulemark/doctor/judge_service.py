@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..attribution.agreement import ALERT_RATIO
-from .facts import AddressFacts, ExporterFacts, PrometheusFacts, StateDirFacts
+from .facts import AddressFacts, Booked, ExporterFacts, PrometheusFacts, StateDirFacts
 from .findings import Finding, finding
 
 _NETWORK_FILESYSTEMS = (
@@ -22,6 +24,8 @@ _LEAST_FREE_BYTES = 100e6
 # Float rounding over many series, relative to the total.
 _ROUNDING = 1e-9
 _AHEAD_SECONDS = 1.0
+# Exporter and doctor read the same counter: nothing but rounding should be left.
+_BOOKED_RATIO = 0.01
 
 
 def judge_state_dir(facts: StateDirFacts) -> Finding:
@@ -59,12 +63,30 @@ def judge_exporter(facts: ExporterFacts, own_version: str) -> list[Finding]:
         if not up:
             findings.append(finding("exporter_device_down", device, f"at {facts.url}"))
     for device, ratio in sorted(facts.disagreement_ratio.items()):
-        if ratio > ALERT_RATIO:
-            findings.append(finding("exporter_apart", device, f"{100 * ratio:.1f} % apart at {facts.url}"))
+        missed = facts.sampling_ratio.get(device, 0.0)
+        if ratio - missed > ALERT_RATIO:
+            found = f"{100 * ratio:.1f} % apart at {facts.url}, of which sampling may explain {100 * missed:.1f} %"
+            findings.append(finding("exporter_apart", device, found))
     for device, source in sorted(facts.source.items()):
         if source in ("cpu_model", "replay"):
             findings.append(finding("exporter_modelled", device, f"from {source} at {facts.url}"))
     return findings
+
+
+def judge_booked(booked: Sequence[Booked], url: str) -> list[Finding]:
+    """Whether a running exporter books what the doctor sees counters gain meanwhile."""
+    return [_booked(one, url) for one in booked]
+
+
+def _booked(one: Booked, url: str) -> Finding:
+    found = (
+        f"booked {one.joules:.1f} J in {one.seconds:.1f} s at {url}, "
+        f"the counter gained {one.least_joules:.1f} to {one.most_joules:.1f} J"
+    )
+    ratio = one.unexplained_ratio
+    if ratio > _BOOKED_RATIO:
+        return finding("exporter_books_otherwise", one.device, f"{found}: {100 * ratio:.1f} % apart")
+    return finding("exporter_books", one.device, found)
 
 
 def _conservation(facts: ExporterFacts) -> Finding:

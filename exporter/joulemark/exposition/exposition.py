@@ -103,6 +103,8 @@ def _health(view: DeviceView) -> Iterator[Sample]:
         yield "joulemark_counter_tick_seconds", (name,), view.tick_seconds
     if view.disagreement_ratio is not None:
         yield "joulemark_estimator_disagreement_ratio", (name,), view.disagreement_ratio
+    if view.sampling_ratio is not None:
+        yield "joulemark_estimator_sampling_ratio", (name,), view.sampling_ratio
 
 
 def _relations(run: RunView) -> Iterator[Sample]:

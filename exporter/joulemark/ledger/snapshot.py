@@ -27,7 +27,8 @@ class DeviceView:
     """A device, its total in joules, who holds it, its latest power in watts and its health.
 
     `source` is where its energy comes from now, `tick_seconds` the measured refresh of its counter,
-    None before it is measured and where there is none.
+    None before it is measured and where there is none. `disagreement_ratio` of its two estimators is None where there
+    is one only, by `sampling_ratio` sampling alone may have them apart.
     """
 
     device: Device
@@ -42,6 +43,7 @@ class DeviceView:
     vitals: Vitals | None = None
     # By reason: how often its readings could not be joined to those before.
     breaks: Mapping[str, int] = field(default_factory=dict)
+    sampling_ratio: float | None = None
 
 
 @dataclass(frozen=True)

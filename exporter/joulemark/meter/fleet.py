@@ -296,6 +296,7 @@ class Fleet:
             source=account.source,
             tick_seconds=account.ticks.known_seconds if account.counting else None,
             disagreement_ratio=self._agreement[device.key].disagreement_ratio if account.counting else None,
+            sampling_ratio=self._agreement[device.key].sampling_ratio if account.counting else None,
             joules=account.total_joules,
             gap_seconds=account.gap_seconds,
             watts=account.watts if health.up else None,

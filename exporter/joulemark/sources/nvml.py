@@ -19,6 +19,7 @@ from .base import Device, Reading, Vitals
 from .bounded import BoundedCalls
 from .nvml_calls import has_none, optional, reason, remedy
 from .nvml_gauge import AVERAGED_CALL, INSTANT_CALL, INSTANT_FIELD, MODULE_FIELD, Gauge, find_gauge
+from .nvml_refusals import Refusals
 from .nvml_vitals import vitals_of
 
 __all__ = ["AVERAGED_CALL", "COUNTER", "INSTANT_CALL", "INSTANT_FIELD", "MODULE_FIELD", "POWER", "NvmlSource"]
@@ -68,6 +69,7 @@ class NvmlSource:
         # Why a GPU could not be used when it was looked for, and which have not been described since the last reload.
         self._unusable = ""
         self._stale: set[str] = set()
+        self._refusals = Refusals()
         self._reloaded = clock.steady()
         self._calls = 0
         self._call_ended = threading.Condition()
@@ -100,8 +102,10 @@ class NvmlSource:
         if device.source == COUNTER:
             try:
                 energy = pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3
+                if self._refusals.keys:
+                    self._refusals.keys.discard(device.key)
             except pynvml.NVMLError as error:
-                failed = reason(error)
+                failed = self._refusals.reason(device, error)
         answered = clock()
         if not power and energy is not None:
             return Reading(answered, energy, None, False, called, answered)
@@ -255,7 +259,8 @@ class NvmlSource:
         return f"gpu{index}"
 
     def _describe(self, key: str, handle: Any) -> _Found:
-        counted = self._use_counter and not has_none(pynvml.nvmlDeviceGetTotalEnergyConsumption, handle)
+        counter = pynvml.nvmlDeviceGetTotalEnergyConsumption
+        counted = self._use_counter and not has_none(counter, handle, refused_is_none=False)
         model = _text(pynvml.nvmlDeviceGetName(handle))
         gauge = find_gauge(handle, model)
         mig = optional(pynvml.nvmlDeviceGetMigMode, handle)

@@ -11,7 +11,6 @@ _ABSENT = (
     pynvml.NVML_ERROR_NOT_SUPPORTED,
     pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
     pynvml.NVML_ERROR_INVALID_ARGUMENT,
-    pynvml.NVML_ERROR_NO_PERMISSION,
     pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
     pynvml.NVML_ERROR_DEPRECATED,
 )
@@ -25,6 +24,10 @@ _LOST = (
 )
 
 
+# The reason of what this user may not do.
+REFUSED = "nvml_insufficient_permissions"
+
+
 def optional(call: Any, *args: Any, default: Any = None) -> Any:
     """The call's answer, or `default` where there is none to be had now."""
     try:
@@ -33,19 +36,26 @@ def optional(call: Any, *args: Any, default: Any = None) -> Any:
         return default
 
 
-def has_none(call: Any, *args: Any) -> bool:
-    """Whether a GPU has no such thing at all; one that only fails has it. Raises NVMLError for a GPU that is lost."""
+def has_none(call: Any, *args: Any, refused_is_none: bool = True) -> bool:
+    """Whether a GPU has no such thing at all; one that only fails has it. Raises NVMLError for a GPU that is lost.
+
+    What this user is refused is absent where there is something else to take, and may be permitted later.
+    """
     try:
         call(*args)
     except pynvml.NVMLError as error:
         if error.value in _LOST:
             raise
+        if error.value == pynvml.NVML_ERROR_NO_PERMISSION:
+            return refused_is_none
         return error.value in _ABSENT
     return False
 
 
 def reason(error: pynvml.NVMLError) -> str:
     """A short label value."""
+    if error.value == pynvml.NVML_ERROR_NO_PERMISSION:
+        return REFUSED
     return "nvml_" + str(error).lower().replace(" ", "_")[:48]
 
 
