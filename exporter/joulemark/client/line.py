@@ -48,6 +48,10 @@ class Line:
         self.outage = None
         return answer
 
+    def close(self) -> None:
+        """No more calls are made."""
+        self._transport.close()
+
     @property
     def is_quiet(self) -> bool:
         """Whether nobody answered a moment ago, so that another call would only cost time; never for a strict run."""

@@ -181,7 +181,7 @@ def _voice(name: str, url: str | None, strict: bool, rank: int | None) -> Voice:
         else:
             around = name in os.environ.get(AROUND_VARIABLE, "").split()
             ranks = RankZero(path, others_here()) if path else None
-            voice = Speaker(name, Transport(url), strict=strict, inside=around, ranks=ranks)
+            voice = Speaker(name, Transport(url, keep=True), strict=strict, inside=around, ranks=ranks)
         voice.start()
     except (OSError, RuntimeError) as error:
         if strict:

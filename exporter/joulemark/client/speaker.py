@@ -224,6 +224,7 @@ class Speaker(threading.Thread):
     def _leave(self) -> None:
         if not self._line.is_quiet:
             self._catch_up()
+        self._line.close()
         if self._ranks:
             self._ranks.close()
         self._report()

@@ -11,6 +11,8 @@ BEAT_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 # One call of the background thread, from connecting to the last byte. A strict client waits for it.
 REQUEST_SECONDS = 5.0
+# A connection is used again within this time; the exporter lets go of one that is idle for 5 s.
+KEPT_SECONDS = 4.0
 # What a job that ends waits for calls that are still under way.
 EXIT_SECONDS = 2.0
 # Counts of other local ranks may come so long after the first rank has closed its run.
