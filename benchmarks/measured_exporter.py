@@ -45,7 +45,7 @@ class MeasuredExporter:
         self._process.wait(timeout=30)
 
     def call(self, method: str, path: str, body: object = None) -> None:
-        """One call on a connection of its own, as the client makes them."""
+        """One call on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         connection.request(method, path, None if body is None else json.dumps(body))
         answer = connection.getresponse()

@@ -24,13 +24,17 @@ class FakeExporter:
         self.keys: dict[str, str] = {}
         self.behave = "well"
         self.connections = 0
+        # It says nothing before it hangs up.
+        self.answers_per_connection = 1
         self._released = threading.Event()
         fake = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
                 fake.connections += 1
-                fake._serve(self)
+                for _ in range(fake.answers_per_connection):
+                    if not fake._serve(self):
+                        break
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
@@ -73,8 +77,11 @@ class FakeExporter:
         """The windows that are open."""
         return [window for window in self.windows.values() if window["state"] in ("active", "suspended")]
 
-    def _serve(self, handler: Any) -> None:
+    def _serve(self, handler: Any) -> bool:
+        """Answer a request; false when none comes any more."""
         line = handler.rfile.readline().decode()
+        if not line:
+            return False
         headers: dict[str, str] = {}
         while (row := handler.rfile.readline().decode().strip()) != "":
             name, _, value = row.partition(":")
@@ -85,6 +92,7 @@ class FakeExporter:
         self.calls.append((method, path.removeprefix("/api/v1"), body))
         self.headers.append(headers)
         self._answer(handler, self._act(method, path.removeprefix("/api/v1"), body, headers))
+        return True
 
     def _answer(self, handler: Any, good: tuple[int, Any]) -> None:
         behaviour = BEHAVIOURS.get(self.behave)

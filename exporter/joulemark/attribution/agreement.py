@@ -40,11 +40,14 @@ class Agreement:
         """Begin anew: what was seen does not compare with what comes."""
         self._seen.clear()
 
-    def note(self, seen: Seen, gap_seconds: float = 0.0) -> bool:
-        """Take both totals; about once a second. True when they begin or cease to disagree.
+    def note(self, seen: Seen | None, gap_seconds: float = 0.0) -> bool:
+        """Take both totals, about once a second; true when they begin or cease to disagree. None: there are no two now.
 
         Over a gap the counter counts on and the gauge does not: it begins anew after one.
         """
+        if seen is None:
+            self.restart()
+            return False
         if gap_seconds > self._gap_seconds:
             self.restart()
         self._gap_seconds = gap_seconds

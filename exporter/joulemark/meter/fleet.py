@@ -130,11 +130,9 @@ class Fleet:
     def note_agreement(self, steady: float) -> None:
         """Compare the two estimators of each device that has two; about once a second."""
         for device in self.devices:
-            account, agreement = self._ledger.state.accounts[device.key], self._agreement[device.key]
-            seen = Seen(steady, account.total_joules, account.integral_joules, account.integral_variance)
-            if not (account.counting and account.sensor):
-                agreement.restart()
-            elif agreement.note(seen, account.gap_seconds):
+            one, agreement = self._ledger.state.accounts[device.key], self._agreement[device.key]
+            seen = Seen(steady, one.total_joules, one.integral_joules, one.integral_variance)
+            if agreement.note(seen if one.counting and one.sensor else None, one.gap_seconds):
                 log.warning("device=%s event=estimators_%s", device.name, agreement)
 
     # -- sources -------------------------------------------------------------------------------------------
@@ -176,9 +174,6 @@ class Fleet:
 
     # -- what is seen --------------------------------------------------------------------------------------
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._read_by
-
     def views(self) -> Iterable[DeviceView]:
         """Every device as it is now."""
         return [self._view(device) for device in self.devices]
@@ -196,10 +191,8 @@ class Fleet:
 
     def _take_up(self, source: Source) -> None:
         """Take up devices of a known source that are new, or came back another way than they were."""
-        changed = [device for device in source.devices if device not in self.devices]
-        if changed:
+        for device in [x for x in source.devices if x not in self.devices]:
             self.book()
-        for device in changed:
             if device.key in self._read_by:
                 self._describe_anew(device)
             else:

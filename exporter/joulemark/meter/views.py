@@ -28,7 +28,8 @@ class Views:
         state, changes = self._ledger.state, self._ledger.changes
         self._look_anew()
         # An account whose hardware is gone keeps its joules under its old name.
-        gone = [account for key, account in state.accounts.items() if key not in self._fleet]
+        there = {device.key for device in self._fleet.devices}
+        gone = [account for key, account in state.accounts.items() if key not in there]
         retired = Totals(joules={key: float(joules) for key, joules in state.retired.items()})
         series = [self._series[key] for key in sorted(state.series)]
         if any(retired.joules.values()):
