@@ -137,8 +137,6 @@ class DeviceAccount:
         self._take(self.power.sample(self.gauge, reading), books)
         if reading.energy_joules is not None:
             gap += self._count(reading, self._counter.value(reading, self.device, self.settled), books, events)
-            if self._counter.moved == reading.steady:
-                self._counter.bracket = self._apart
         elif self.counting and self.device.fallback and self._counter.missing(reading, self.settled):
             self._fall_back(reading.steady, books, events, "counter_missing")
         if not self.counting:
@@ -232,7 +230,7 @@ class DeviceAccount:
         if self._counter.moved is not None and self._counter.moved >= self._hole.end:
             # Seen to move since: it had not stopped in the hole.
             self._hole.close(tick.joules, self.ticks.seconds, books)
-        self._counter.moved = at
+        self._counter.moved, self._counter.bracket = at, self._apart
         if tick.joules > last.joules:
             # Else it shows what was counted ahead of it, when the counter was begun with between two ticks.
             self._settling.add(tick)
@@ -256,12 +254,12 @@ class DeviceAccount:
         # It shows nothing of what was drawn before it began anew, which was at any time since the look before this.
         behind = min(self.ticks.seconds, self._apart) / 2
         for held in holders:
-            books.add(held, bound=_FILLED_DOUBT * (joules - bound + watts * (reading.steady - until)) + watts * behind)
+            books.add(held, bound=_FILLED_DOUBT * (joules - bound + watts * (reading.steady - until)))
         self.ticks.restart()
         self._hole.keep()
         self.ticks.see(reading.begin, reading.end, energy)
         self._counter.begin(reading, energy)
-        self._settling.start(until, reading.steady, energy, watts, (behind, 0.0))
+        self._settling.start(until, reading.steady, energy, watts, (behind, 0.0), bound=watts * behind)
         return max(0.0, reading.steady - begin - self._hole.seconds)
 
     def _try_counter(self, reading: Reading, energy: float, books: Bookings, events: list[str]) -> None:

@@ -36,6 +36,8 @@ _INSIDE = 0.2
 _INSTANT_SECONDS = 0.0003
 # A gain further from what is expected than so many standard deviations is a surprise.
 _SURPRISE = 3.0
+# The square of the same for what lies between two looks, at any instant alike.
+_BETWEEN = 3.0
 _MICROJOULES = 1e-6
 
 
@@ -101,11 +103,13 @@ def power_of(stretches: Sequence[Stretch], varied: float = 0.0) -> Power | None:
     return Power(watts, math.hypot(max(varies, varied), timing, _LEAST_VARIATION * watts))
 
 
-def split(begin: Tick, end: Tick, cuts: Sequence[float], before: Power | None, after: Power | None) -> list[Part]:
+def split(
+    begin: Tick, end: Tick, cuts: Sequence[float], before: Power | None, after: Power | None, most_watts: float = 0.0
+) -> list[Part]:
     """Split what the counter gained between two ticks at the instants `cuts`; one part more than cuts.
 
     `before` and `after` are the powers of the stages around; what is between two cuts is not known beforehand.
-    The parts are 0 or more and add up to the gain.
+    `most_watts` is what the device may draw, 0 where nobody knows. The parts are 0 or more and add up to the gain.
     """
     gained = end.joules - begin.joules
     instants = [begin.at, *(min(max(cut, begin.at), end.at) for cut in cuts), end.at]
@@ -120,7 +124,13 @@ def split(begin: Tick, end: Tick, cuts: Sequence[float], before: Power | None, a
         watts = most if abs(tick.at - cut) < 2 * tick.spread else powers[index].watts
         variances[index] += (watts * tick.spread) ** 2 + (most * _INSTANT_SECONDS) ** 2
     missing = gained - sum(expected)
-    variances = _less_sure(variances, expected, missing)
+    if missing > 0 and most_watts > most:
+        # It can only be where power was not yet what the device draws at most.
+        room = [(most_watts - power.watts) * time for power, time in zip(powers, seconds, strict=True)]
+    else:
+        room = expected
+    placed = most**2 * (begin.spread**2 + end.spread**2)
+    variances = _less_sure(variances, room, missing, placed)
     whole = sum(variances)
     unseen = _unseen_inside(expected, variances)
     parts = [max(0.0, m + missing * v / whole) for m, v in zip(expected, variances, strict=True)]
@@ -134,13 +144,15 @@ def split(begin: Tick, end: Tick, cuts: Sequence[float], before: Power | None, a
     ]
 
 
-def _less_sure(variances: Sequence[float], expected: Sequence[float], missing: float) -> list[float]:
-    """The variances where the gain is not what was expected: a power is not what it was, any by the same part of it.
+def _less_sure(variances: Sequence[float], room: Sequence[float], missing: float, placed: float) -> list[float]:
+    """The variances where the gain is not what was expected: a power is not what it was, any by the same part of `room`.
 
+    `placed` is how much of them at most is of ticks that lie between two looks, beyond which they cannot be.
     Without this a part of a millisecond, known badly, would take the joules of a tenth of a second.
     """
-    excess = max(0.0, missing**2 - _SURPRISE**2 * sum(variances))
-    squares = [joules * joules for joules in expected]
+    whole, placed = sum(variances), min(placed, sum(variances))
+    excess = max(0.0, missing**2 - _SURPRISE**2 * (whole - placed) - _BETWEEN * placed)
+    squares = [joules * joules for joules in room]
     whole = sum(squares) or 1.0
     return [variance + excess * square / whole for variance, square in zip(variances, squares, strict=True)]
 

@@ -36,7 +36,7 @@ class Settling:
         self._ahead: list[Tick] = []
         self._clean: deque[Stretch] = deque(maxlen=NEAREST)
         # Where the counter was begun with between two ticks: what is not known of the energy since the first of them.
-        self._baseline_variance = 0.0
+        self._baseline_variance = self._baseline_bound = 0.0
 
     @property
     def latest(self) -> Tick | None:
@@ -48,16 +48,20 @@ class Settling:
         """The power up to what is settled, by the counter; None where it does not tell."""
         return power_of(list(self._clean))
 
-    def start(self, at: float, now: float, energy: float, watts: float, lag: tuple[float, float]) -> None:
+    def start(
+        self, at: float, now: float, energy: float, watts: float, lag: tuple[float, float], bound: float = 0.0
+    ) -> None:
         """Go on from an instant, at `watts`, with a counter that shows `energy` now.
 
-        `lag` is how old that is in seconds, with its standard deviation.
+        `lag` is how old that is in seconds, with its standard deviation; `bound` the joules by which `energy` may be
+        off beside that. Whatever is wrong of it, those have who hold the device up to the next tick.
         """
         self.stop()
         (behind, spread), varied = lag, max(self._power.variations[1], 0.02 * watts)
         # What the counter would have shown at that instant, had it refreshed then.
         self.settled = Tick(at, spread, energy + watts * (behind - now + at))
         self._baseline_variance = (watts * spread) ** 2 + (varied * (now - at + behind)) ** 2
+        self._baseline_bound = bound
 
     def stop(self) -> None:
         """The counter is not read on."""
@@ -84,12 +88,14 @@ class Settling:
             else:
                 break
             self.settled = tick
-            self._baseline_variance = 0.0
+            self._baseline_variance = self._baseline_bound = 0.0
             self._ahead.pop(0)
 
     def _book_whole(self, begin: Tick, end: Tick, books: Bookings) -> None:
         stretch = Stretch(begin, end)
-        books.add(self._hand_overs.settled, stretch.joules, variance=self._baseline_variance)
+        books.add(
+            self._hand_overs.settled, stretch.joules, variance=self._baseline_variance, bound=self._baseline_bound
+        )
         if stretch.seconds < MAX_BRIDGE_SECONDS:
             self._clean.appendleft(stretch)
 
@@ -123,13 +129,13 @@ class Settling:
         if unseen:
             # Over seconds that nobody saw, power may have been anything.
             before, after = _doubtful(before), _doubtful(after)
-        parts = split(begin, end, [at for at, _ in inside], before, after)
+        parts = split(begin, end, [at for at, _ in inside], before, after, self._hole.most_watts)
         held = [self._hand_overs.settled, *(holders for _, holders in inside)]
         for holders, part in zip(held, parts, strict=True):
             books.add(holders, part.joules, variance=self._baseline_variance + (0.0 if unseen else part.variance))
-        for holders in dict.fromkeys(held) if unseen else ():
+        for holders in dict.fromkeys(held):
             # However often they held it, they had no more than all of it.
-            books.add(holders, bound=end.joules - begin.joules)
+            books.add(holders, bound=self._baseline_bound + (end.joules - begin.joules if unseen else 0.0))
         self._hand_overs.settle(len(inside))
         self._clean.clear()
 
