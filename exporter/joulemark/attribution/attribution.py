@@ -181,7 +181,7 @@ class DeviceAccount:
         """Book slices as integral, and as energy while power is what is booked; else keep them for a fall-back."""
         for one in slices:
             books.add(one.holders, integral=one.joules)
-            self.integral_variance += one.variance
+            self.integral_variance += one.variance + one.late
             if self.counting:
                 self._stand_in.keep(one)
             else:

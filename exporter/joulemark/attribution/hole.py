@@ -104,12 +104,12 @@ class Hole:
         inside, most = one.joules * part, self.most_watts * seconds
         # A gauge that shows more than can be drawn is wrong by nobody knows how much.
         if not part or not 0.0 <= inside <= most:
-            books.add(one.holders, one.joules, variance=one.variance)
+            books.add(one.holders, one.joules, variance=one.variance + one.late)
             return one.joules
         # A counter does not tell of it any more.
         self.keep()
         known = min(inside, most - inside) if one.holders else 0.0
-        books.add(one.holders, one.joules, variance=(1 - part) * one.variance, bound=-known)
+        books.add(one.holders, one.joules, variance=(1 - part) * one.variance + one.late, bound=-known)
         return one.joules - inside
 
     def overlaps(self, begin: float, end: float) -> bool:

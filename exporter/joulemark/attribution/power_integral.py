@@ -13,6 +13,7 @@ from collections import deque
 from typing import NamedTuple
 
 from ..sources.base import Reading
+from .edges import RegularEdges
 from .gauge import Gauge
 from .recent_power import MAX_BRIDGE_SECONDS, RecentPower
 
@@ -25,18 +26,24 @@ _MISSED = 3.0
 _RESOLVED = 3.0
 # How much of that is error: all of it where power is noise, little where it is a regular wave, which averages out.
 _UNRESOLVED = 0.25
+# So many refreshes may lie between two that come unevenly: a value that did not change may be as old.
+_UNEVEN = 1.5
 
 Holders = tuple[str, ...]
 
 
 class Slice(NamedTuple):
-    """Energy of one stretch under one set of holders, its variance in joules squared."""
+    """Energy of one stretch under one set of holders, its variance in joules squared.
+
+    `late` is the variance of what was drawn before it that samples never told.
+    """
 
     begin: float
     end: float
     holders: Holders
     joules: float
     variance: float
+    late: float = 0.0
 
     def after(self, instant: float) -> Slice | None:
         """The part of it after an instant, None where there is none."""
@@ -45,7 +52,7 @@ class Slice(NamedTuple):
         if self.begin >= instant:
             return self
         part = (self.end - instant) / (self.end - self.begin)
-        return Slice(instant, self.end, self.holders, self.joules * part, self.variance * part)
+        return Slice(instant, self.end, self.holders, self.joules * part, self.variance * part, self.late)
 
 
 class _Sample(NamedTuple):
@@ -75,8 +82,12 @@ class PowerIntegral:
         self._steps = 0
         # The latest of these steps in watts, and when it ended.
         self._step, self._stepped = 0.0, -math.inf
-        # The first power that told of this stage alone, or from which it was sampled.
-        self._first = 0.0
+        self._edges = RegularEdges()
+        # The least and the highest power that told of this stage alone, and by how much it rose where samples were not
+        # placed.
+        self._least = self._highest = self._rose = 0.0
+        # For how many seconds after its beginning one sample stands, and when that was.
+        self._held, self._began = 0.0, -math.inf
         # The highest power ever seen, in watts.
         self._most = 0.0
         self.recent = RecentPower()
@@ -100,14 +111,13 @@ class PowerIntegral:
     def late_variance(self) -> float:
         """Variance in joules squared of what samples that are shown late have not told yet of this stage.
 
-        At the stage's beginning that is what it began with, now what it has come to: their difference for the time by
-        which samples are late is missing. An average is late by half of its length (of a ramp exactly, else about), a
-        sample whose refresh was not placed by a quarter of the time between two, more or less.
+        What the stage began with stands for longer than it was drawn, what it has come to for less. An average is late
+        by half of its length, of a ramp exactly: else what it shows lies somewhere in what it has shown. A sample whose
+        refresh was not placed is late by a quarter of the time between two, more or less, of what power rose meanwhile.
         """
         if self._last is None:
             return 0.0
-        late = self.averaging / 4 + (0.0 if self._last.placed else self.refresh / 4)
-        return (late * (self._last.watts - self._first)) ** 2
+        return (self.averaging / 4 * (self._highest - self._least) + self.refresh / 4 * abs(self._rose)) ** 2
 
     def hand_over(self, at: float, holders: Holders) -> None:
         """From an instant on, the device is held by others; not before any earlier boundary."""
@@ -150,7 +160,7 @@ class PowerIntegral:
         if newest is not None and at - newest.at > MAX_BRIDGE_SECONDS + 2 * self.refresh:
             slices = self.lose()
         if newest is None or self._last is None:
-            self._last, self._first = _Sample(at, watts, placed), watts
+            self._begin_at(_Sample(at, watts, placed))
             return slices
         if at <= newest.at:
             return slices
@@ -179,11 +189,27 @@ class PowerIntegral:
     def _between(self, a: _Sample, b: _Sample) -> Slice:
         self._last = b
         seconds, step = b.at - a.at, b.watts - a.watts
+        self._least, self._highest = min(self._least, b.watts), max(self._highest, b.watts)
+        self._rose += 0.0 if b.placed else step
         self._steps += 1
         self._step_square += max(0.05, 1 / self._steps) * (step * step - self._step_square)
         # A step somewhere between two samples: even chances for its instant. And refreshes that were missed.
         variance = (step * seconds) ** 2 / 12 + self._unresolved(b.at, step) + self._missed(seconds)
+        variance += self._edges.see(b.at, step, seconds) + self._held_back(b.at, step)
         return Slice(a.at, b.at, self._holders, (a.watts + b.watts) / 2 * seconds, variance)
+
+    def _held_back(self, at: float, step: float) -> float:
+        """Variance in joules squared of a beginning that one sample told, by how far the next differs from it."""
+        held, near = self._held, at - self._began < 2 * self.refresh
+        if step or not near:
+            self._held = 0.0
+        return (step * held) ** 2 / 2 if near else 0.0
+
+    def _begin_at(self, sample: _Sample, held: float = 0.0) -> None:
+        """A stage is sampled from here on; this sample stands for so many seconds of it already."""
+        self._last, self._began, self._held = sample, sample.at, held
+        self._least = self._highest = sample.watts
+        self._rose, self._edges = 0.0, RegularEdges()
 
     def _unresolved(self, at: float, step: float) -> float:
         """Variance in joules squared of power that goes up and down from one refresh to the next.
@@ -209,14 +235,15 @@ class PowerIntegral:
         after = (telling or (inside[-1] if inside else a)).watts
         self._boundaries.popleft()
         varied = self._step_square
-        doubt = _doubt(a.watts, boundary - a.at, varied) + self.late_variance
-        before_slice = Slice(a.at, boundary, self._holders, a.watts * (boundary - a.at), doubt)
+        doubt = _doubt(a.watts, boundary - a.at, varied)
+        before_slice = Slice(a.at, boundary, self._holders, a.watts * (boundary - a.at), doubt, self.late_variance)
         # One sample tells a power but not how much it varies.
         lone = (_LONE_VARIATION * after) ** 2 if telling else max(after, a.watts) ** 2
         doubt = _doubt(after, stop - boundary, lone) + self._missed(stop - boundary - self.averaging)
         after_slice = Slice(boundary, stop, holders, after * (stop - boundary), doubt)
         self._step_square_before, self._step_square, self._steps = self._step_square, 0.0, 0
-        self._holders, self._last, self._first = holders, _Sample(max(stop, boundary), after), after
+        self._holders = holders
+        self._begin_at(_Sample(max(stop, boundary), after), max(stop - boundary, 0.0) if telling else 0.0)
         while self._ahead and self._ahead[0].at <= stop:
             self._ahead.popleft()
         return [before_slice, after_slice]
@@ -227,7 +254,7 @@ class PowerIntegral:
 
     def _late(self, *, placed: bool) -> float:
         """How far before its instant a sample may tell of, in seconds."""
-        return self.averaging + (0.0 if placed else self.refresh / 2)
+        return self.averaging + (0.0 if placed else _UNEVEN * self.refresh - self.sampled / 2)
 
     def _tells(self, sample: _Sample, boundary: float, before: _Sample) -> bool:
         """Whether a sample was surely refreshed after the boundary."""
