@@ -36,8 +36,10 @@ _INSIDE = 0.2
 _INSTANT_SECONDS = 0.0003
 # A gain further from what is expected than so many standard deviations is a surprise.
 _SURPRISE = 3.0
-# The square of the same for what lies between two looks, at any instant alike.
+# The square of the same for a tick that lies between two looks, at any instant alike: it cannot be outside.
 _BETWEEN = 3.0
+# A tick whose instant is known worse than this part of the stretch was placed by two looks, and not by its beat.
+_LOOSE = 0.05
 _MICROJOULES = 1e-6
 
 
@@ -124,13 +126,13 @@ def split(
         watts = most if abs(tick.at - cut) < 2 * tick.spread else powers[index].watts
         variances[index] += (watts * tick.spread) ** 2 + (most * _INSTANT_SECONDS) ** 2
     missing = gained - sum(expected)
+    room = expected
     if missing > 0 and most_watts > most:
-        # It can only be where power was not yet what the device draws at most.
+        # More can only be where power was not yet what the device draws at most.
         room = [(most_watts - power.watts) * time for power, time in zip(powers, seconds, strict=True)]
-    else:
-        room = expected
-    placed = most**2 * (begin.spread**2 + end.spread**2)
-    variances = _less_sure(variances, room, missing, placed)
+    loose = sum(tick.spread**2 for tick in (begin, end) if tick.spread > _LOOSE * (end.at - begin.at))
+    beyond = _beyond(missing, sum(variances), most**2 * loose)
+    variances = _spread(_less_sure(variances, expected, missing), room, beyond)
     whole = sum(variances)
     unseen = _unseen_inside(expected, variances)
     parts = [max(0.0, m + missing * v / whole) for m, v in zip(expected, variances, strict=True)]
@@ -144,17 +146,28 @@ def split(
     ]
 
 
-def _less_sure(variances: Sequence[float], room: Sequence[float], missing: float, placed: float) -> list[float]:
-    """The variances where the gain is not what was expected: a power is not what it was, any by the same part of `room`.
+def _less_sure(variances: Sequence[float], expected: Sequence[float], missing: float) -> list[float]:
+    """The variances where the gain is not what was expected: a power is not what it was, any by the same part of it.
 
-    `placed` is how much of them at most is of ticks that lie between two looks, beyond which they cannot be.
     Without this a part of a millisecond, known badly, would take the joules of a tenth of a second.
     """
-    whole, placed = sum(variances), min(placed, sum(variances))
-    excess = max(0.0, missing**2 - _SURPRISE**2 * (whole - placed) - _BETWEEN * placed)
+    return _spread(variances, expected, max(0.0, missing**2 - _SURPRISE**2 * sum(variances)))
+
+
+def _beyond(missing: float, whole: float, placed: float) -> float:
+    """What of a surprise ticks cannot explain that lie between two looks, in joules squared.
+
+    `placed` is how much of the variance at most is of where they are.
+    """
+    surprise, placed = missing**2 - _SURPRISE**2 * whole, min(placed, whole)
+    return max(0.0, surprise + (_SURPRISE**2 - _BETWEEN) * placed) - max(0.0, surprise)
+
+
+def _spread(variances: Sequence[float], room: Sequence[float], more: float) -> list[float]:
+    """The variances with more, of each the same part of the square of what room it has."""
     squares = [joules * joules for joules in room]
     whole = sum(squares) or 1.0
-    return [variance + excess * square / whole for variance, square in zip(variances, squares, strict=True)]
+    return [variance + more * square / whole for variance, square in zip(variances, squares, strict=True)]
 
 
 def _unseen_inside(expected: Sequence[float], variances: Sequence[float]) -> list[float]:

@@ -26,7 +26,7 @@ _MISSED = 3.0
 _RESOLVED = 3.0
 # How much of that is error: all of it where power is noise, little where it is a regular wave, which averages out.
 _UNRESOLVED = 0.25
-# So many refreshes may lie between two that come unevenly: a value that did not change may be as old.
+# So many refreshes may lie between two that come unevenly.
 _UNEVEN = 1.5
 
 Holders = tuple[str, ...]
@@ -86,8 +86,8 @@ class PowerIntegral:
         # The least and the highest power that told of this stage alone, and by how much it rose where samples were not
         # placed.
         self._least = self._highest = self._rose = 0.0
-        # For how many seconds after its beginning one sample stands, and when that was.
-        self._held, self._began = 0.0, -math.inf
+        # When it began, and whether it has shown another value since.
+        self._began, self._told = -math.inf, False
         # The highest power ever seen, in watts.
         self._most = 0.0
         self.recent = RecentPower()
@@ -160,7 +160,7 @@ class PowerIntegral:
         if newest is not None and at - newest.at > MAX_BRIDGE_SECONDS + 2 * self.refresh:
             slices = self.lose()
         if newest is None or self._last is None:
-            self._begin_at(_Sample(at, watts, placed))
+            self._begin_at(_Sample(at, watts, placed), at)
             return slices
         if at <= newest.at:
             return slices
@@ -195,19 +195,21 @@ class PowerIntegral:
         self._step_square += max(0.05, 1 / self._steps) * (step * step - self._step_square)
         # A step somewhere between two samples: even chances for its instant. And refreshes that were missed.
         variance = (step * seconds) ** 2 / 12 + self._unresolved(b.at, step) + self._missed(seconds)
-        variance += self._edges.see(b.at, step, seconds) + self._held_back(b.at, step)
+        variance += self._edges.see(b.at, step, seconds) + self._held_back(a.at, step)
         return Slice(a.at, b.at, self._holders, (a.watts + b.watts) / 2 * seconds, variance)
 
     def _held_back(self, at: float, step: float) -> float:
-        """Variance in joules squared of a beginning that one sample told, by how far the next differs from it."""
-        held, near = self._held, at - self._began < 2 * self.refresh
-        if step or not near:
-            self._held = 0.0
-        return (step * held) ** 2 / 2 if near else 0.0
+        """Variance in joules squared of a beginning that one value told, by how far the next differs from it.
 
-    def _begin_at(self, sample: _Sample, held: float = 0.0) -> None:
-        """A stage is sampled from here on; this sample stands for so many seconds of it already."""
-        self._last, self._began, self._held = sample, sample.at, held
+        Up to then it may have been one of before, shown still.
+        """
+        held, told = at - self._began, self._told
+        self._told = self._told or bool(step)
+        return (step * held) ** 2 / 2 if held < _UNEVEN * self.refresh and not told else 0.0
+
+    def _begin_at(self, sample: _Sample, began: float) -> None:
+        """A stage that began at an instant is sampled from here on."""
+        self._last, self._began, self._told = sample, began, False
         self._least = self._highest = sample.watts
         self._rose, self._edges = 0.0, RegularEdges()
 
@@ -243,7 +245,7 @@ class PowerIntegral:
         after_slice = Slice(boundary, stop, holders, after * (stop - boundary), doubt)
         self._step_square_before, self._step_square, self._steps = self._step_square, 0.0, 0
         self._holders = holders
-        self._begin_at(_Sample(max(stop, boundary), after), max(stop - boundary, 0.0) if telling else 0.0)
+        self._begin_at(_Sample(max(stop, boundary), after), boundary if telling else stop)
         while self._ahead and self._ahead[0].at <= stop:
             self._ahead.popleft()
         return [before_slice, after_slice]
@@ -254,7 +256,7 @@ class PowerIntegral:
 
     def _late(self, *, placed: bool) -> float:
         """How far before its instant a sample may tell of, in seconds."""
-        return self.averaging + (0.0 if placed else _UNEVEN * self.refresh - self.sampled / 2)
+        return self.averaging + (0.0 if placed else self.refresh / 2)
 
     def _tells(self, sample: _Sample, boundary: float, before: _Sample) -> bool:
         """Whether a sample was surely refreshed after the boundary."""
