@@ -17,6 +17,11 @@ Number = Any
 # Additions may be made in any order, and so many at a time; what is no number stays none.
 FAST = {"contract", "reassoc", "nsz", "arcp"}
 _CACHE_LINE_BYTES = 64
+# What exp2 takes for one, and the unit of what it gives.
+EXP2_ONE = np.float32(127)
+EXP2_UNIT = np.float32(-0.01353417)
+# Numbers that are compared at a time.
+WORD = 64
 
 # In so few bits as will do: the compiler widens what is of two types.
 _f32, _i16, _i32, _u32, _u64 = np.float32, np.int16, np.int32, np.uint32, np.uint64
@@ -24,16 +29,18 @@ _f32, _i16, _i32, _u32, _u64 = np.float32, np.int16, np.int32, np.uint32, np.uin
 
 @njit(fastmath=FAST, inline="always")
 def exp2(x: Number) -> Number:
-    """2**x in float32 for x <= 0, right to 3e-6 of it: a polynomial of degree 4, and the exponent's bits."""
-    x = _f32(-126) if x < _f32(-126) else x
-    whole = np.floor(x)
-    rest = x - whole
-    y = _f32(0.01353417)
-    y = y * rest + _f32(0.05201147)
-    y = y * rest + _f32(0.24144275)
-    y = y * rest + _f32(0.69300384)
-    y = y * rest + _f32(1.00000259)
-    return y * _u32((_i32(whole) + _i32(127)) << _i32(23)).view(np.float32)
+    """2**(x - EXP2_ONE) in EXP2_UNITs for x < 128, right to 6e-6 of it; next to nothing for x < 64.
+
+    From 64 to 128 the bits of x, moved by six, are a negative number that has the whole part of x as its exponent and
+    the rest as its fraction. Of what is no number they make more than 2**64.
+    """
+    x = _f32(64) if x < _f32(64) else x
+    bits = _u32(_f32(x).view(np.uint32) << _u32(6))
+    power = _u32(bits & _u32(0xFF800000)).view(np.float32)
+    rest = _u32(_u32(bits & _u32(0x007FFFFF)) | _u32(0x3F800000)).view(np.float32)
+    # A polynomial of degree 4, arranged for as many additions as multiplications, which the processor does elsewhere.
+    y = (rest + _f32(-0.57851276)) * rest + _f32(30.316832)
+    return power * ((y + (rest + _f32(-48.079255))) * y + _f32(576.18016))
 
 
 def widened(x: Number) -> Number:
@@ -82,3 +89,68 @@ def turned(bits: Number) -> Number:
     """Bits of a bfloat16 as a whole number that is ordered as those are, and back."""
     signed = _i16(bits)
     return _i16(signed ^ _i16((signed >> _i16(15)) & _i16(0x7FFF)))
+
+
+@njit(inline="always")
+def lower(pair: Number) -> Number:
+    """The first of two bfloat16 as float32."""
+    return _u32(_u32(pair) << _u32(16)).view(np.float32)
+
+
+@njit(inline="always")
+def upper(pair: Number) -> Number:
+    """The second of two bfloat16 as float32."""
+    return _u32(_u32(pair) & _u32(0xFFFF0000)).view(np.float32)
+
+
+def _vector(builder: Any, context: Any, signature: Any, arguments: Any, kind: ir.Type) -> Any:
+    """Read from a place of an array, its first two arguments, whatever that place is aligned to."""
+    data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+    address = builder.bitcast(builder.gep(data, [arguments[1]]), kind.as_pointer())
+    return builder.load(address, align=signature.args[0].dtype.bitwidth // 8)
+
+
+@intrinsic
+def pair_at(_: Any, row: Any, place: Any) -> Any:  # noqa: ARG001  its type is given below
+    """Two 16-bit numbers as one of 32 bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _vector(builder, context, signature, arguments, ir.IntType(32))
+
+    return types.uint32(row, types.uint64), generate
+
+
+@intrinsic
+def reaching(_: Any, row: Any, place: Any, bound: Any, flip: Any) -> Any:  # noqa: ARG001  its type is given below
+    """A bit for each of WORD numbers from a place on: whether it, with the bits of `flip` turned, reaches a bound."""
+    floats = row.dtype == types.float32
+    one = types.float32 if floats else types.int16
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.VectorType(context.get_value_type(one), WORD)
+        numbers = _vector(builder, context, signature, arguments, kind)
+        bound, flip = (_all(builder, kind, x) for x in arguments[2:])
+        if floats:
+            reached = builder.fcmp_ordered(">=", numbers, bound)
+        else:
+            reached = builder.icmp_signed(">=", builder.xor(numbers, flip), bound)
+        return builder.bitcast(reached, ir.IntType(WORD))
+
+    return types.uint64(row, types.uint64, one, one), generate
+
+
+def _all(builder: Any, kind: ir.VectorType, number: Any) -> Any:
+    """A vector of one number only."""
+    nothing, lanes = ir.Constant(kind, ir.Undefined), ir.VectorType(ir.IntType(32), kind.count)
+    first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(lanes, [0] * kind.count))
+
+
+@intrinsic
+def lowest_bit(_: Any, bits: Any) -> Any:  # noqa: ARG001  its type is given below
+    """The place of the lowest bit that is set; there has to be one."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate

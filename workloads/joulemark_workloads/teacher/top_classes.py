@@ -17,16 +17,30 @@ from numba import njit, types
 from numba.extending import overload
 
 from .cache_size import SMALLEST_TAIL
-from .compiled import FAST, Array, Number, exp2, fetch_share, turned, widened
+from .compiled import (
+    EXP2_ONE,
+    EXP2_UNIT,
+    FAST,
+    WORD,
+    Array,
+    Number,
+    exp2,
+    fetch_share,
+    lower,
+    lowest_bit,
+    pair_at,
+    reaching,
+    turned,
+    upper,
+    widened,
+)
 
 # Classes in a group, where there are enough of them for k groups and more.
-_GROUP = 32
+_GROUP = 64
 # Numbers whose maxima are told side by side.
 _LANES = 64
 # Exponentials between which part of the next row is fetched.
 _CHUNK = 1536
-# Numbers in a page of memory, at four bytes each.
-_PAGE = 1024
 # Rows that a thread takes at a time: not too many, as another may have to wait for it in the end.
 _ROWS = 64
 # Candidates beyond k cost less than another halving.
@@ -68,9 +82,6 @@ def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dty
 def _workspace(vocabulary: int, k: int) -> tuple[Array, ...]:
     """What is written beside the results: maxima of groups, the same as whole numbers; places, candidates, classes."""
     groups = vocabulary // max(1, min(_GROUP, vocabulary // (3 * k), math.isqrt(vocabulary)))
-    if groups % _PAGE == 0:
-        # A group's classes would all lie at one place of a page, and share few lines of the cache.
-        groups -= 16
     sizes = (groups, np.float32), (groups, np.int16), *((vocabulary + 1, x) for x in (np.int32, np.float32, np.int32))
     return tuple(np.empty(size, dtype) for size, dtype in sizes)
 
@@ -85,16 +96,15 @@ def _choose(
         row, following = rows[r], rows[min(r + 1, last)]
         _group_maxima(row, maxima, orders, following[: row.size // 4])
         high = _highest(maxima, values[:_LANES])
-        mass = _mass(row, scale, high * scale, following[row.size // 4 : row.size // 4 * 3])
-        if not mass < _f32(np.inf):
+        # Whole, so that nothing is lost as it is subtracted.
+        shift = np.ceil(high * scale)
+        mass = _mass(row, scale, EXP2_ONE - shift, following[row.size // 4 : row.size // 4 * 3])
+        if not mass < _f32(2**40):
             log_probs[r], tail[r] = _f32(np.nan), _f32(np.nan)
             continue
         threshold = _kth(maxima, maxima.size, ids.shape[1], high, _ENOUGH)
-        groups = _at_least(maxima, maxima.size, threshold, places)
-        found = _candidates(
-            row, places, groups, maxima.size, threshold, values, classes, following[row.size // 4 * 3 :]
-        )
-        held = _keep_best(values, classes, found, scale, high, np.log2(mass), places, ids[r], log_probs[r])
+        found = _candidates(row, threshold, values, classes, following[row.size // 4 * 3 :])
+        held = _keep_best(values, classes, found, scale, shift, high, np.log2(mass), places, ids[r], log_probs[r])
         tail[r] = np.log(max((mass - held) / mass, _f32(SMALLEST_TAIL)))
 
 
@@ -154,16 +164,39 @@ def _highest(maxima: Array, lanes: Array) -> Number:
     return high
 
 
-@njit(nogil=True, fastmath=FAST)
-def _mass(row: Array, scale: Number, shift: Number, following: Array) -> Number:
-    """The sum of all exponentials, less a shift that keeps them small."""
+def _mass(row: Array, scale: Number, offset: Number, following: Array) -> Number:
+    """The sum of all exponentials, of which an offset keeps the largest next to one."""
+
+
+@overload(_mass, jit_options={"fastmath": FAST})
+def _mass_compiled(row: Array, scale: Number, offset: Number, following: Array) -> Any:  # noqa: ARG001
+    return _mass_of_bits if row.dtype == types.uint16 else _mass_of_floats
+
+
+def _mass_of_floats(row: Array, scale: Number, offset: Number, following: Array) -> Number:
     total = _f32(0)
     for start in range(0, row.size, _CHUNK):
         fetch_share(following, start, _CHUNK, row.size)
         part = row[start : start + _CHUNK]
         for i in range(part.size):
-            total += exp2(widened(part[i]) * scale - shift)
-    return total
+            total += exp2(part[i] * scale + offset)
+    return total * EXP2_UNIT
+
+
+def _mass_of_bits(row: Array, scale: Number, offset: Number, following: Array) -> Number:
+    """Two at a time, as one is then widened by a single instruction."""
+    total = _f32(0)
+    for start in range(0, row.size, _CHUNK):
+        fetch_share(following, start, _CHUNK, row.size)
+        part = row[start : start + _CHUNK]
+        for i in range(part.size // 2):
+            # The compiler itself gives the first argument.
+            pair = pair_at(part, _u64(2 * i))  # type: ignore[call-arg]
+            total += exp2(lower(pair) * scale + offset)
+            total += exp2(upper(pair) * scale + offset)
+    if row.size % 2:
+        total += exp2(widened(row[row.size - 1]) * scale + offset)
+    return total * EXP2_UNIT
 
 
 @njit(nogil=True, fastmath=FAST)
@@ -207,34 +240,49 @@ def _at_least(values: Array, n: int, threshold: Number, places: Array) -> Number
 
 
 @njit(nogil=True, fastmath=FAST)
-def _candidates(
-    row: Array, chosen: Array, n: int, groups: int, threshold: Number, values: Array, classes: Array, following: Array
-) -> Number:
-    """Values of some groups that reach a threshold, and their classes."""
-    found = _u64(0)
-    for start in range(0, row.size, groups):
-        fetch_share(following, start, groups, row.size)
-        part = row[start : start + groups]
-        # The last classes may fill only a part of the groups.
-        for q in range(_at_most(chosen, np.int64(n), part.size)):
-            place = _u64(chosen[q])
-            value = widened(part[place])
-            values[found], classes[found] = value, start + place
-            found += _u64(value >= threshold)
+def _candidates(row: Array, threshold: Number, values: Array, classes: Array, following: Array) -> Number:
+    """Values that reach a threshold, and their classes."""
+    found, bound = _u64(0), _bound(row, threshold)
+    whole = _u64(row.size // WORD * WORD)
+    for start in range(_u64(0), whole, _u64(WORD)):
+        fetch_share(following, start, WORD, row.size)
+        bits = reaching(row, start, *bound)  # type: ignore[call-arg]
+        while bits:
+            place = start + lowest_bit(bits)  # type: ignore[call-arg]
+            values[found], classes[found] = widened(row[place]), place
+            found += _u64(1)
+            bits &= bits - _u64(1)
+    for place in range(whole, _u64(row.size)):
+        values[found], classes[found] = widened(row[place]), place
+        found += _u64(values[found] >= threshold)
     return found
 
 
-@njit(nogil=True)
-def _at_most(places: Array, n: int, size: int) -> int:
-    """How many of n places, which are in order, are below a size."""
-    while n and places[n - 1] >= size:
-        n -= 1
-    return n
+def _bound(row: Array, threshold: Number) -> tuple[Number, Number]:
+    """A threshold as the numbers of a row are compared with it, and the bits of these that have to be turned before."""
+
+
+@overload(_bound)
+def _bound_compiled(row: Array, threshold: Number) -> Any:  # noqa: ARG001
+    return _bound_of_bits if row.dtype == types.uint16 else _bound_of_floats
+
+
+def _bound_of_floats(row: Array, threshold: Number) -> tuple[Number, Number]:  # noqa: ARG001
+    return threshold, _f32(0)
+
+
+def _bound_of_bits(row: Array, threshold: Number) -> tuple[Number, Number]:  # noqa: ARG001
+    """The least bfloat16 that is not below; as whole numbers those of one sign are in order, the others all beyond."""
+    bits = _u32(_f32(threshold).view(np.uint32))
+    if threshold > _f32(0):
+        return _i16((bits + _u32(0xFFFF)) >> _u32(16)), _i16(0)
+    # The zero is the negative one, which equals the other and comes before it.
+    return _i16((bits >> _u32(16) | _u32(0x8000)) ^ _u32(0x7FFF)), _i16(0x7FFF)
 
 
 @njit(nogil=True, fastmath=FAST)
 def _keep_best(
-    values: Array, classes: Array, n: int, scale: Number, high: Number, log2_mass: Number,
+    values: Array, classes: Array, n: int, scale: Number, shift: Number, high: Number, log2_mass: Number,
     places: Array, ids: Array, log_probs: Array,
 ) -> Number:  # fmt: skip
     """The k best of n candidates as they are kept; returns their part of the mass."""
@@ -248,9 +296,9 @@ def _keep_best(
         if spare and values[place] == threshold:
             spare -= _u64(1)
             continue
-        exponent = (values[place] - high) * scale
+        exponent = values[place] * scale - shift
         ids[kept] = classes[place]
         log_probs[kept] = (exponent - log2_mass) * _f32(0.6931471805599453)
-        held += exp2(exponent)
+        held += exp2(exponent + EXP2_ONE)
         kept += 1
-    return held
+    return held * EXP2_UNIT
