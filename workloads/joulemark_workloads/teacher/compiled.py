@@ -61,10 +61,9 @@ def _same(x: Number) -> Number:
 
 
 @njit(inline="always")
-def fetch_share(row: Array, start: int, step: int, whole: int) -> None:
-    """Have the processor bring a part of a row into its cache: as much of it as this step is of the whole way."""
-    begin, end = row.size * start // whole, min(row.size * (start + step) // whole, row.size)
-    for place in range(begin, end, _CACHE_LINE_BYTES // row.itemsize):
+def fetch(row: Array, begin: int, end: int) -> None:
+    """Have the processor bring a part of a row into its cache."""
+    for place in range(begin, min(end, row.size), _CACHE_LINE_BYTES // row.itemsize):
         # The compiler itself gives the first argument.
         _prefetch(row, _u64(place))  # type: ignore[call-arg]
 

@@ -25,7 +25,7 @@ from .compiled import (
     Array,
     Number,
     exp2,
-    fetch_share,
+    fetch,
     lower,
     lowest_bit,
     pair_at,
@@ -94,16 +94,16 @@ def _choose(
     last = rows.shape[0] - 1
     for r in range(rows.shape[0]):
         row, following = rows[r], rows[min(r + 1, last)]
-        _group_maxima(row, maxima, orders, following[: row.size // 4])
+        _group_maxima(row, maxima, orders, following)
         high = _highest(maxima, values[:_LANES])
         # Whole, so that nothing is lost as it is subtracted.
         shift = np.ceil(high * scale)
-        mass = _mass(row, scale, EXP2_ONE - shift, following[row.size // 4 : row.size // 4 * 3])
+        mass = _mass(row, scale, EXP2_ONE - shift, following)
         if not mass < _f32(2**40):
             log_probs[r], tail[r] = _f32(np.nan), _f32(np.nan)
             continue
         threshold = _kth(maxima, maxima.size, ids.shape[1], high, _ENOUGH)
-        found = _candidates(row, threshold, values, classes, following[row.size // 4 * 3 :])
+        found = _candidates(row, threshold, values, classes, following)
         held = _keep_best(values, classes, found, scale, shift, high, np.log2(mass), places, ids[r], log_probs[r])
         tail[r] = np.log(max((mass - held) / mass, _f32(SMALLEST_TAIL)))
 
@@ -122,7 +122,7 @@ def _maxima_of_floats(row: Array, maxima: Array, orders: Array, following: Array
     whole = row.size // groups * groups
     maxima[:] = _f32(-np.inf)
     for start in range(0, whole, groups):
-        fetch_share(following, start, groups, whole)
+        fetch(following, start // 4, (start + groups) // 4)
         part = row[start : start + groups]
         for j in range(groups):
             maxima[j] = part[j] if part[j] > maxima[j] else maxima[j]
@@ -136,7 +136,7 @@ def _maxima_of_bits(row: Array, maxima: Array, orders: Array, following: Array) 
     whole = row.size // groups * groups
     orders[:] = _i16(-32768)
     for start in range(0, whole, groups):
-        fetch_share(following, start, groups, whole)
+        fetch(following, start // 4, (start + groups) // 4)
         part = row[start : start + groups]
         for j in range(groups):
             order = turned(part[j])
@@ -176,7 +176,7 @@ def _mass_compiled(row: Array, scale: Number, offset: Number, following: Array) 
 def _mass_of_floats(row: Array, scale: Number, offset: Number, following: Array) -> Number:
     total = _f32(0)
     for start in range(0, row.size, _CHUNK):
-        fetch_share(following, start, _CHUNK, row.size)
+        fetch(following, row.size // 4 + start // 2, row.size // 4 + (start + _CHUNK) // 2)
         part = row[start : start + _CHUNK]
         for i in range(part.size):
             total += exp2(part[i] * scale + offset)
@@ -187,7 +187,7 @@ def _mass_of_bits(row: Array, scale: Number, offset: Number, following: Array) -
     """Two at a time, as one is then widened by a single instruction."""
     total = _f32(0)
     for start in range(0, row.size, _CHUNK):
-        fetch_share(following, start, _CHUNK, row.size)
+        fetch(following, row.size // 4 + start // 2, row.size // 4 + (start + _CHUNK) // 2)
         part = row[start : start + _CHUNK]
         for i in range(part.size // 2):
             # The compiler itself gives the first argument.
@@ -244,14 +244,15 @@ def _candidates(row: Array, threshold: Number, values: Array, classes: Array, fo
     """Values that reach a threshold, and their classes."""
     found, bound = _u64(0), _bound(row, threshold)
     whole = _u64(row.size // WORD * WORD)
-    for start in range(_u64(0), whole, _u64(WORD)):
-        fetch_share(following, start, WORD, row.size)
-        bits = reaching(row, start, *bound)  # type: ignore[call-arg]
-        while bits:
-            place = start + lowest_bit(bits)  # type: ignore[call-arg]
-            values[found], classes[found] = widened(row[place]), place
-            found += _u64(1)
-            bits &= bits - _u64(1)
+    for begin in range(0, whole, _CHUNK):
+        fetch(following, row.size // 4 * 3 + begin // 4, row.size // 4 * 3 + (begin + _CHUNK) // 4)
+        for start in range(_u64(begin), min(_u64(begin + _CHUNK), whole), _u64(WORD)):
+            bits = reaching(row, start, *bound)  # type: ignore[call-arg]
+            while bits:
+                place = start + lowest_bit(bits)  # type: ignore[call-arg]
+                values[found], classes[found] = widened(row[place]), place
+                found += _u64(1)
+                bits &= bits - _u64(1)
     for place in range(whole, _u64(row.size)):
         values[found], classes[found] = widened(row[place]), place
         found += _u64(values[found] >= threshold)
