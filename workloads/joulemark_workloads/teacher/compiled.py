@@ -83,11 +83,30 @@ def _prefetch(_: Any, row: Any, place: Any) -> Any:  # noqa: ARG001  its type is
     return types.void(row, types.uint64), generate
 
 
-@njit(inline="always")
-def turned(bits: Number) -> Number:
-    """Bits of a bfloat16 as a whole number that is ordered as those are, and back."""
-    signed = _i16(bits)
-    return _i16(signed ^ _i16((signed >> _i16(15)) & _i16(0x7FFF)))
+def ordered(x: Number) -> Number:
+    """What numbers of a row are compared by: the bits of a bfloat16 are, once those of negative ones are turned."""
+
+
+@overload(ordered, inline="always")
+def _ordered_compiled(x: Number) -> Number:
+    return _turned if x == types.uint16 else _same
+
+
+def number_of(x: Number) -> Number:
+    """As float32, what was put in order."""
+
+
+@overload(number_of, inline="always")
+def _number_of_compiled(x: Number) -> Number:
+    return _turned_back if x == types.int16 else _same
+
+
+def _turned(x: Number) -> Number:
+    return _i16(_i16(x) ^ _i16((_i16(x) >> _i16(15)) & _i16(0x7FFF)))
+
+
+def _turned_back(x: Number) -> Number:
+    return _u32(_u32(np.uint16(_i16(x ^ _i16((x >> _i16(15)) & _i16(0x7FFF))))) << _u32(16)).view(np.float32)
 
 
 @njit(inline="always")

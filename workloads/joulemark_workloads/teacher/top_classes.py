@@ -30,7 +30,8 @@ from .compiled import (
     lowest_bit,
     pair_at,
     reaching,
-    turned,
+    number_of,
+    ordered,
     upper,
     widened,
 )
@@ -40,7 +41,7 @@ _GROUP = 64
 # Numbers whose maxima are told side by side.
 _LANES = 64
 # Exponentials between which part of the next row is fetched.
-_CHUNK = 1536
+_CHUNK = 1024
 # Rows that a thread takes at a time: not too many, as another may have to wait for it in the end.
 _ROWS = 64
 # Candidates beyond k cost less than another halving.
@@ -65,12 +66,16 @@ def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dty
     parts = iter(range(0, count, _ROWS))
 
     def work() -> None:
-        space = _workspace(rows.shape[1], k)
+        space, exact = _workspace(rows, k), (torch.empty(_ROWS, k), torch.empty(_ROWS))
         for begin in parts:
-            ids, log_probs, tail = (column[begin : begin + _ROWS] for column in kept)
-            exact = np.empty(log_probs.shape, np.float32), np.empty(tail.shape, np.float32)
-            _choose(rows[begin : begin + _ROWS], np.float32(_LOG2_E / temperature), ids, *exact, *space)
-            log_probs[:], tail[:] = exact
+            ids, *narrow = (column[begin : begin + _ROWS] for column in kept)
+            wide = [column[: len(ids)] for column in exact]
+            _choose(
+                rows[begin : begin + _ROWS], np.float32(_LOG2_E / temperature), ids, *(x.numpy() for x in wide), *space
+            )
+            for column, values in zip(narrow, wide, strict=True):
+                # PyTorch rounds to 16 bits many times faster than NumPy does.
+                torch.from_numpy(column).copy_(values)
 
     threads = min(torch.get_num_threads(), -(-count // _ROWS))
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="top-classes") as pool:
@@ -79,22 +84,26 @@ def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dty
     return kept
 
 
-def _workspace(vocabulary: int, k: int) -> tuple[Array, ...]:
-    """What is written beside the results: maxima of groups, the same as whole numbers; places, candidates, classes."""
-    groups = vocabulary // max(1, min(_GROUP, vocabulary // (3 * k), math.isqrt(vocabulary)))
-    sizes = (groups, np.float32), (groups, np.int16), *((vocabulary + 1, x) for x in (np.int32, np.float32, np.int32))
+def _workspace(rows: Array, k: int) -> tuple[Array, ...]:
+    """What is written beside the results: maxima of groups, as they are compared and as numbers; and three of classes."""
+    vocabulary = rows.shape[1]
+    # By fours, or each class for itself.
+    deep = min(_GROUP, vocabulary // (3 * k), math.isqrt(vocabulary)) // 4 * 4
+    groups = vocabulary // max(1, deep)
+    compared = np.int16 if rows.dtype == np.uint16 else np.float32
+    sizes = (groups, compared), (groups, np.float32), *((vocabulary + 1, x) for x in (np.int32, np.float32, np.int32))
     return tuple(np.empty(size, dtype) for size, dtype in sizes)
 
 
 @njit(nogil=True, fastmath=FAST)
 def _choose(
     rows: Array, scale: Number, ids: Array, log_probs: Array, tail: Array,
-    maxima: Array, orders: Array, places: Array, values: Array, classes: Array,
+    orders: Array, maxima: Array, places: Array, values: Array, classes: Array,
 ) -> None:  # fmt: skip
     last = rows.shape[0] - 1
     for r in range(rows.shape[0]):
         row, following = rows[r], rows[min(r + 1, last)]
-        _group_maxima(row, maxima, orders, following)
+        _group_maxima(row, orders, maxima, following)
         high = _highest(maxima, values[:_LANES])
         # Whole, so that nothing is lost as it is subtracted.
         shift = np.ceil(high * scale)
@@ -108,43 +117,30 @@ def _choose(
         tail[r] = np.log(max((mass - held) / mass, _f32(SMALLEST_TAIL)))
 
 
-def _group_maxima(row: Array, maxima: Array, orders: Array, following: Array) -> None:
-    """Of group j, the classes j, j + groups, j + 2 groups and so on."""
-
-
-@overload(_group_maxima)
-def _group_maxima_compiled(row: Array, maxima: Array, orders: Array, following: Array) -> Any:  # noqa: ARG001
-    return _maxima_of_bits if row.dtype == types.uint16 else _maxima_of_floats
-
-
-def _maxima_of_floats(row: Array, maxima: Array, orders: Array, following: Array) -> None:  # noqa: ARG001
-    groups = maxima.size
-    whole = row.size // groups * groups
-    maxima[:] = _f32(-np.inf)
-    for start in range(0, whole, groups):
-        fetch(following, start // 4, (start + groups) // 4)
-        part = row[start : start + groups]
+@njit(nogil=True, fastmath=FAST)
+def _group_maxima(row: Array, orders: Array, maxima: Array, following: Array) -> None:
+    """Of group j, the classes j, j + groups, j + 2 groups and so on; by fours, so that few maxima are stored."""
+    groups = orders.size
+    whole = row.size // (4 * groups) * 4 * groups
+    for j in range(groups):
+        orders[j] = ordered(row[j])
+    for start in range(0, whole, 4 * groups):
+        fetch(following, start // 4, start // 4 + groups)
+        part = row[start : start + 4 * groups]
+        one, two, three, four = part[:groups], part[groups:], part[2 * groups :], part[3 * groups :]
         for j in range(groups):
-            maxima[j] = part[j] if part[j] > maxima[j] else maxima[j]
-    for j in range(row.size - whole):
-        maxima[j] = max(maxima[j], row[whole + j])
-
-
-def _maxima_of_bits(row: Array, maxima: Array, orders: Array, following: Array) -> None:
-    """Of bfloat16, whose bits are ordered as its numbers are once those of negative ones are turned over."""
-    groups = maxima.size
-    whole = row.size // groups * groups
-    orders[:] = _i16(-32768)
-    for start in range(0, whole, groups):
-        fetch(following, start // 4, (start + groups) // 4)
-        part = row[start : start + groups]
-        for j in range(groups):
-            order = turned(part[j])
+            first, last = _larger(one[j], two[j]), _larger(three[j], four[j])
+            order = first if first > last else last
             orders[j] = order if order > orders[j] else orders[j]
     for j in range(row.size - whole):
-        orders[j] = max(orders[j], turned(row[whole + j]))
+        orders[j] = max(orders[j], ordered(row[whole + j]))
     for j in range(groups):
-        maxima[j] = widened(np.uint16(turned(orders[j])))
+        maxima[j] = number_of(orders[j])
+
+
+@njit(nogil=True, fastmath=FAST, inline="always")
+def _larger(one: Number, other: Number) -> Number:
+    return ordered(one) if ordered(one) > ordered(other) else ordered(other)
 
 
 @njit(nogil=True, fastmath=FAST)
