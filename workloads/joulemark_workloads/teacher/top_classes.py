@@ -43,7 +43,7 @@ _LANES = 64
 # Exponentials between which part of the next row is fetched.
 _CHUNK = 1024
 # Rows that a thread takes at a time: not too many, as another may have to wait for it in the end.
-_ROWS = 64
+_ROWS = 32
 # Candidates beyond k cost less than another halving.
 _ENOUGH = 12
 _LOWEST = np.float32(np.finfo(np.float32).min)
@@ -53,35 +53,32 @@ _LOG2_E = 1 / math.log(2)
 _f32, _i16, _i32, _u32, _u64 = np.float32, np.int16, np.int32, np.uint32, np.uint64
 
 
-def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dtype: str) -> tuple[Array, Array, Array]:
+def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dtype: str) -> tuple[Array, ...]:
     """Of logits [n, vocabulary] in float32 or bfloat16, contiguous and on the processor, at a temperature.
 
     Returns the ids [n, k] of the largest in no order, their log-probabilities [n, k], and the log of the tail's mass
     [n]; k at most the vocabulary. Rows that hold what is no number give log-probabilities that are none.
     """
     rows: Array = logits.view(torch.uint16).numpy() if logits.dtype == torch.bfloat16 else logits.numpy()
-    count = len(rows)
-    kept = np.zeros((count, k), ids_dtype), np.empty((count, k), dtype), np.empty(count, dtype)
+    count, scale = len(rows), np.float32(_LOG2_E / temperature)
+    ids, log_probs, tail = np.zeros((count, k), ids_dtype), np.empty((count, k), np.float32), np.empty(count, np.float32)
     # Shared: whoever is free takes the next.
-    parts = iter(range(0, count, _ROWS))
+    parts = iter([slice(begin, begin + _ROWS) for begin in range(0, count, _ROWS)])
 
     def work() -> None:
-        space, exact = _workspace(rows, k), (torch.empty(_ROWS, k), torch.empty(_ROWS))
-        for begin in parts:
-            ids, *narrow = (column[begin : begin + _ROWS] for column in kept)
-            wide = [column[: len(ids)] for column in exact]
-            _choose(
-                rows[begin : begin + _ROWS], np.float32(_LOG2_E / temperature), ids, *(x.numpy() for x in wide), *space
-            )
-            for column, values in zip(narrow, wide, strict=True):
-                # PyTorch rounds to 16 bits many times faster than NumPy does.
-                torch.from_numpy(column).copy_(values)
+        space = _workspace(rows, k)
+        for part in parts:
+            _choose(rows[part], scale, ids[part], log_probs[part], tail[part], *space)
 
-    threads = min(torch.get_num_threads(), -(-count // _ROWS))
-    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="top-classes") as pool:
-        for done in [pool.submit(work) for _ in range(threads)]:
+    others = max(1, min(torch.get_num_threads(), -(-count // _ROWS))) - 1
+    with ThreadPoolExecutor(max(1, others), thread_name_prefix="top-classes") as pool:
+        waiting = [pool.submit(work) for _ in range(others)]
+        work()
+        for done in waiting:
             done.result()
-    return kept
+    # PyTorch rounds to 16 bits many times faster than NumPy does.
+    narrow = (torch.from_numpy(x).to(getattr(torch, dtype)).numpy() for x in (log_probs, tail))
+    return ids, *narrow
 
 
 def _workspace(rows: Array, k: int) -> tuple[Array, ...]:
