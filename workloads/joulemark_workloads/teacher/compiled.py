@@ -166,9 +166,9 @@ def _all(builder: Any, kind: ir.VectorType, number: Any) -> Any:
 
 @intrinsic
 def lowest_bit(_: Any, bits: Any) -> Any:  # noqa: ARG001  its type is given below
-    """The place of the lowest bit that is set; there has to be one."""
+    """The place of the lowest bit that is set; where none is, the one beyond the last."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), generate

@@ -241,11 +241,16 @@ def _candidates(row: Array, threshold: Number, values: Array, classes: Array, fo
         fetch(following, row.size // 4 * 3 + begin // 4, row.size // 4 * 3 + (begin + _CHUNK) // 4)
         for start in range(_u64(begin), min(_u64(begin + _CHUNK), whole), _u64(WORD)):
             bits = reaching(row, start, *bound)  # type: ignore[call-arg]
+            # Mostly there is one or none; which could not be foretold.
+            classes[found] = start + lowest_bit(bits)  # type: ignore[call-arg]
+            found += _u64(bits != _u64(0))
+            bits &= bits - _u64(1)
             while bits:
-                place = start + lowest_bit(bits)  # type: ignore[call-arg]
-                values[found], classes[found] = widened(row[place]), place
+                classes[found] = start + lowest_bit(bits)  # type: ignore[call-arg]
                 found += _u64(1)
                 bits &= bits - _u64(1)
+    for q in range(found):
+        values[q] = widened(row[classes[q]])
     for place in range(whole, _u64(row.size)):
         values[found], classes[found] = widened(row[place]), place
         found += _u64(values[found] >= threshold)
