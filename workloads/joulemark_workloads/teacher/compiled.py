@@ -64,12 +64,10 @@ def _same(x: Number) -> Number:
 def fetch(row: Array, begin: int, end: int) -> None:
     """Have the processor bring a part of a row into its cache."""
     for place in range(begin, min(end, row.size), _CACHE_LINE_BYTES // row.itemsize):
-        # The compiler itself gives the first argument.
-        _prefetch(row, _u64(place))  # type: ignore[call-arg]
+        _prefetch(row, _u64(place))
 
 
-@intrinsic
-def _prefetch(_: Any, row: Any, place: Any) -> Any:  # noqa: ARG001  its type is given below
+def _generate_prefetch(_: Any, row: Any, place: Any) -> Any:  # noqa: ARG001  its type is given below
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         address = builder.bitcast(builder.gep(data, [arguments[1]]), cgutils.voidptr_t)
@@ -81,6 +79,9 @@ def _prefetch(_: Any, row: Any, place: Any) -> Any:  # noqa: ARG001  its type is
         return context.get_dummy_value()
 
     return types.void(row, types.uint64), generate
+
+
+_prefetch: Any = intrinsic(_generate_prefetch)
 
 
 def ordered(x: Number) -> Number:
@@ -128,8 +129,7 @@ def _vector(builder: Any, context: Any, signature: Any, arguments: Any, kind: ir
     return builder.load(address, align=signature.args[0].dtype.bitwidth // 8)
 
 
-@intrinsic
-def pair_at(_: Any, row: Any, place: Any) -> Any:  # noqa: ARG001  its type is given below
+def _generate_pair_at(_: Any, row: Any, place: Any) -> Any:  # noqa: ARG001  its type is given below
     """Two 16-bit numbers as one of 32 bits."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -138,8 +138,10 @@ def pair_at(_: Any, row: Any, place: Any) -> Any:  # noqa: ARG001  its type is g
     return types.uint32(row, types.uint64), generate
 
 
-@intrinsic
-def reaching(_: Any, row: Any, place: Any, bound: Any, flip: Any) -> Any:  # noqa: ARG001  its type is given below
+pair_at: Any = intrinsic(_generate_pair_at)
+
+
+def _generate_reaching(_: Any, row: Any, place: Any, bound: Any, flip: Any) -> Any:  # noqa: ARG001  its type is given below
     """A bit for each of WORD numbers from a place on: whether it, with the bits of `flip` turned, reaches a bound."""
     floats = row.dtype == types.float32
     one = types.float32 if floats else types.int16
@@ -157,6 +159,9 @@ def reaching(_: Any, row: Any, place: Any, bound: Any, flip: Any) -> Any:  # noq
     return types.uint64(row, types.uint64, one, one), generate
 
 
+reaching: Any = intrinsic(_generate_reaching)
+
+
 def _all(builder: Any, kind: ir.VectorType, number: Any) -> Any:
     """A vector of one number only."""
     nothing, lanes = ir.Constant(kind, ir.Undefined), ir.VectorType(ir.IntType(32), kind.count)
@@ -164,11 +169,35 @@ def _all(builder: Any, kind: ir.VectorType, number: Any) -> Any:
     return builder.shuffle_vector(first, nothing, ir.Constant(lanes, [0] * kind.count))
 
 
-@intrinsic
-def lowest_bit(_: Any, bits: Any) -> Any:  # noqa: ARG001  its type is given below
+def _generate_lowest_bit(_: Any, bits: Any) -> Any:  # noqa: ARG001  its type is given below
     """The place of the lowest bit that is set; where none is, the one beyond the last."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), generate
+
+
+lowest_bit: Any = intrinsic(_generate_lowest_bit)
+
+
+def bound_of(row: Array, threshold: Number) -> tuple[Number, Number]:
+    """A threshold as the numbers of a row are compared with it, and the bits of these that have to be turned before."""
+
+
+@overload(bound_of)
+def _bound_compiled(row: Array, threshold: Number) -> Any:  # noqa: ARG001
+    return _bound_of_bits if row.dtype == types.uint16 else _bound_of_floats
+
+
+def _bound_of_floats(row: Array, threshold: Number) -> tuple[Number, Number]:  # noqa: ARG001
+    return threshold, _f32(0)
+
+
+def _bound_of_bits(row: Array, threshold: Number) -> tuple[Number, Number]:  # noqa: ARG001
+    """The least bfloat16 that is not below; as whole numbers those of one sign are in order, the others all beyond."""
+    bits = _u32(_f32(threshold).view(np.uint32))
+    if threshold > _f32(0):
+        return _i16((bits + _u32(0xFFFF)) >> _u32(16)), _i16(0)
+    # The zero is the negative one, which equals the other and comes before it.
+    return _i16((bits >> _u32(16) | _u32(0x8000)) ^ _u32(0x7FFF)), _i16(0x7FFF)

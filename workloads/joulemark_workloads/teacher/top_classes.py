@@ -1,8 +1,8 @@
 """The k largest classes of logits and the mass of all the others, compiled for the processor at first use.
 
 A row is read from memory once and then from the processor's cache, while the next one is fetched. The k largest lie in
-the k groups with the largest maxima, so that only these are looked through; thresholds are found by halving, as
-counting what is above one is far cheaper than sorting.
+the k groups with the largest maxima, so that nothing below the least of these has to be looked at; thresholds are found
+by halving, as counting what is above one is far cheaper than sorting.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from .compiled import (
     WORD,
     Array,
     Number,
+    bound_of,
     exp2,
     fetch,
     lower,
     lowest_bit,
-    pair_at,
-    reaching,
     number_of,
     ordered,
+    pair_at,
+    reaching,
     upper,
     widened,
 )
@@ -50,7 +51,7 @@ _LOWEST = np.float32(np.finfo(np.float32).min)
 _LOG2_E = 1 / math.log(2)
 
 # In so few bits as will do: the compiler widens what is of two types.
-_f32, _i16, _i32, _u32, _u64 = np.float32, np.int16, np.int32, np.uint32, np.uint64
+_f32, _i32, _u64 = np.float32, np.int32, np.uint64
 
 
 def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dtype: str) -> tuple[Array, ...]:
@@ -61,7 +62,8 @@ def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dty
     """
     rows: Array = logits.view(torch.uint16).numpy() if logits.dtype == torch.bfloat16 else logits.numpy()
     count, scale = len(rows), np.float32(_LOG2_E / temperature)
-    ids, log_probs, tail = np.zeros((count, k), ids_dtype), np.empty((count, k), np.float32), np.empty(count, np.float32)
+    ids: Array = np.zeros((count, k), ids_dtype)
+    log_probs, tail = np.empty((count, k), np.float32), np.empty(count, np.float32)
     # Shared: whoever is free takes the next.
     parts = iter([slice(begin, begin + _ROWS) for begin in range(0, count, _ROWS)])
 
@@ -82,7 +84,7 @@ def choose(logits: torch.Tensor, k: int, temperature: float, ids_dtype: str, dty
 
 
 def _workspace(rows: Array, k: int) -> tuple[Array, ...]:
-    """What is written beside the results: maxima of groups, as they are compared and as numbers; and three of classes."""
+    """What is written beside the results: maxima of groups, as compared and as numbers; places, candidates, classes."""
     vocabulary = rows.shape[1]
     # By fours, or each class for itself.
     deep = min(_GROUP, vocabulary // (3 * k), math.isqrt(vocabulary)) // 4 * 4
@@ -183,8 +185,7 @@ def _mass_of_bits(row: Array, scale: Number, offset: Number, following: Array) -
         fetch(following, row.size // 4 + start // 2, row.size // 4 + (start + _CHUNK) // 2)
         part = row[start : start + _CHUNK]
         for i in range(part.size // 2):
-            # The compiler itself gives the first argument.
-            pair = pair_at(part, _u64(2 * i))  # type: ignore[call-arg]
+            pair = pair_at(part, _u64(2 * i))
             total += exp2(lower(pair) * scale + offset)
             total += exp2(upper(pair) * scale + offset)
     if row.size % 2:
@@ -235,18 +236,18 @@ def _at_least(values: Array, n: int, threshold: Number, places: Array) -> Number
 @njit(nogil=True, fastmath=FAST)
 def _candidates(row: Array, threshold: Number, values: Array, classes: Array, following: Array) -> Number:
     """Values that reach a threshold, and their classes."""
-    found, bound = _u64(0), _bound(row, threshold)
+    found, bound = _u64(0), bound_of(row, threshold)
     whole = _u64(row.size // WORD * WORD)
     for begin in range(0, whole, _CHUNK):
         fetch(following, row.size // 4 * 3 + begin // 4, row.size // 4 * 3 + (begin + _CHUNK) // 4)
         for start in range(_u64(begin), min(_u64(begin + _CHUNK), whole), _u64(WORD)):
-            bits = reaching(row, start, *bound)  # type: ignore[call-arg]
-            # Mostly there is one or none; which could not be foretold.
-            classes[found] = start + lowest_bit(bits)  # type: ignore[call-arg]
+            bits = reaching(row, start, *bound)
+            # Without a branch for the first: whether there is one could not be foretold.
+            classes[found] = start + lowest_bit(bits)
             found += _u64(bits != _u64(0))
             bits &= bits - _u64(1)
             while bits:
-                classes[found] = start + lowest_bit(bits)  # type: ignore[call-arg]
+                classes[found] = start + lowest_bit(bits)
                 found += _u64(1)
                 bits &= bits - _u64(1)
     for q in range(found):
@@ -255,28 +256,6 @@ def _candidates(row: Array, threshold: Number, values: Array, classes: Array, fo
         values[found], classes[found] = widened(row[place]), place
         found += _u64(values[found] >= threshold)
     return found
-
-
-def _bound(row: Array, threshold: Number) -> tuple[Number, Number]:
-    """A threshold as the numbers of a row are compared with it, and the bits of these that have to be turned before."""
-
-
-@overload(_bound)
-def _bound_compiled(row: Array, threshold: Number) -> Any:  # noqa: ARG001
-    return _bound_of_bits if row.dtype == types.uint16 else _bound_of_floats
-
-
-def _bound_of_floats(row: Array, threshold: Number) -> tuple[Number, Number]:  # noqa: ARG001
-    return threshold, _f32(0)
-
-
-def _bound_of_bits(row: Array, threshold: Number) -> tuple[Number, Number]:  # noqa: ARG001
-    """The least bfloat16 that is not below; as whole numbers those of one sign are in order, the others all beyond."""
-    bits = _u32(_f32(threshold).view(np.uint32))
-    if threshold > _f32(0):
-        return _i16((bits + _u32(0xFFFF)) >> _u32(16)), _i16(0)
-    # The zero is the negative one, which equals the other and comes before it.
-    return _i16((bits >> _u32(16) | _u32(0x8000)) ^ _u32(0x7FFF)), _i16(0x7FFF)
 
 
 @njit(nogil=True, fastmath=FAST)
