@@ -181,7 +181,7 @@ def _generate_lowest_bit(_: Any, bits: Any) -> Any:  # noqa: ARG001  its type is
 lowest_bit: Any = intrinsic(_generate_lowest_bit)
 
 
-def bound_of(row: Array, threshold: Number) -> tuple[Number, Number]:
+def bound_of(row: Array, threshold: Number) -> Any:
     """A threshold as the numbers of a row are compared with it, and the bits of these that have to be turned before."""
 
 
