@@ -9,9 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+
+from joulemark.client import timing
+from joulemark.client.transport import Transport
 
 
 class MeasuredExporter:
@@ -25,6 +29,7 @@ class MeasuredExporter:
         self._command += ["--web.listen-address", f"127.0.0.1:{self.port}", "--state-dir", str(folder)]
         self._command += ["--log.level", "error", *options]
         self._environment = {**os.environ, **(environment or {})}
+        self._client = Transport(f"http://127.0.0.1:{self.port}", keep=True)
 
     def __enter__(self) -> MeasuredExporter:
         self._process = subprocess.Popen(self._command, env=self._environment)
@@ -41,6 +46,7 @@ class MeasuredExporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._client.close()
         self._process.terminate()
         self._process.wait(timeout=30)
 
@@ -55,8 +61,12 @@ class MeasuredExporter:
             raise SystemExit(f"{method} {path} answered {answer.status}")
 
     def switch(self, number: int) -> None:
-        """A transition to one of five stages."""
-        self.call("PUT", "/api/v1/stage", {"run": "bench", "stage": f"s{number % 5}"})
+        """A transition to one of five stages, as joulemark's client makes it: on the connection of the last one."""
+        self._client.call("PUT", "/stage", _stage(number), key=uuid.uuid4().hex)
+
+    def switch_anew(self, number: int) -> None:
+        """The same on a connection of its own."""
+        self.call("PUT", "/api/v1/stage", _stage(number))
 
     def cpu_seconds(self) -> float:
         """User and system time of all its threads so far, those that have ended too; in steps of 10 ms."""
@@ -73,6 +83,10 @@ class MeasuredExporter:
         """The most memory that it ever had resident."""
         lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmHWM"))
+
+
+def _stage(number: int) -> dict[str, object]:
+    return {"run": "bench", "stage": f"s{number % 5}", "phase": "", "ttl_seconds": timing.LEASE_SECONDS, "share": False}
 
 
 def milliseconds(count: int, action: Callable[[int], None], pause: float = 0.0) -> list[float]:

@@ -87,8 +87,9 @@ def power_of(stretches: Sequence[Stretch], varied: float = 0.0) -> Power | None:
     near = [stretch for stretch in stretches[:NEAREST] if stretch.well_timed] or stretches[:NEAREST]
     if not near:
         return None
-    seconds = sum(stretch.seconds for stretch in near)
-    watts = sum(stretch.joules for stretch in near) / seconds
+    gains, times = [stretch.joules for stretch in near], [stretch.seconds for stretch in near]
+    seconds = sum(times)
+    watts = sum(gains) / seconds
     first, last = near[0], near[-1]
     # The ticks between cancel out: only the outermost two count.
     ends = (
@@ -100,7 +101,7 @@ def power_of(stretches: Sequence[Stretch], varied: float = 0.0) -> Power | None:
     if len(near) == 1:
         varies = _LONE_VARIATION * watts
     else:
-        means = [stretch.joules / stretch.seconds for stretch in near]
+        means = [joules / time for joules, time in zip(gains, times, strict=True)]
         varies = _WITHIN * math.sqrt(sum((mean - watts) ** 2 for mean in means) / (len(means) - 1))
     return Power(watts, math.hypot(max(varies, varied), timing, _LEAST_VARIATION * watts))
 

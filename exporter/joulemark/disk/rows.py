@@ -60,8 +60,13 @@ def _device_row(state: State, key: str) -> Row:
     return (
         d.key, d.name, d.source, d.model, d.driver, d.epoch, d.modelled, account.total_joules, account.gap_seconds,
         settled.joules if settled else None, settled.at if settled else None, json.dumps(unsettled),
-        health.reads, json.dumps(health.errors), json.dumps(state.breaks.get(key, {})), state.seen_at.get(key),
+        health.reads, _text(health.errors), _text(state.breaks.get(key, {})), state.seen_at.get(key),
     )  # fmt: skip
+
+
+def _text(counts: Mapping[str, int]) -> str:
+    # Mostly there are none, and this is written again and again.
+    return json.dumps(counts) if counts else "{}"
 
 
 def add_device(state: State, row: Columns) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ..factors import Factors
@@ -11,13 +12,12 @@ from ..sources.base import Device, Vitals
 from .windows import SeriesKey
 
 
-@dataclass(frozen=True)
-class DeviceHealth:
+class DeviceHealth(NamedTuple):
     """How reading a device goes; the counts go on through restarts."""
 
     up: bool = False
     reads: int = 0
-    errors: Mapping[str, int] = field(default_factory=dict)
+    errors: Mapping[str, int] = MappingProxyType({})
     duration_seconds: float = 0.0
     last_read_at: float | None = None
 

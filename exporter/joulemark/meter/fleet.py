@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from ..attribution.agreement import Agreement, Seen
 from ..attribution.booking import Settlement
@@ -262,7 +261,7 @@ class Fleet:
         if health.up or not health.errors:
             log.warning("device=%s reading failed reason=%s detail=%s", device.name, error.reason, error)
         errors = {**health.errors, error.reason: health.errors.get(error.reason, 0) + 1}
-        self._health[device.key] = replace(health, up=False, errors=errors)
+        self._health[device.key] = health._replace(up=False, errors=errors)
         self._log(device, self._ledger.fail(device, self._clock.steady(), self._clock.wall()))
 
     def _notice_hung(self) -> None:

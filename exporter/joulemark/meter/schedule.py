@@ -58,7 +58,7 @@ def next_reading(account: DeviceAccount, looked: float, place: float = 0.0) -> N
     if not account.counting:
         return Next(_next_sample(account, looked))
     if ticks.training:
-        return Next(looked + TRAINING_STEP, close=True)
+        return Next(looked + TRAINING_STEP)
     if ticks.declared:
         return REGULAR
     if account.unsettled:
@@ -73,11 +73,11 @@ def _next_at_boundary(ticks: TickTracker, looked: float, coming: tuple[float, fl
     """Close looks for the ticks around a boundary, or one a tick where the beat tells their instants by itself."""
     step = min(max(ticks.seconds / 40, 0.001), 0.005)
     if coming is None:
-        return Next(looked + step, close=True)
+        return Next(looked + step)
     tick, deviation = coming
     if deviation <= _EVEN * ticks.seconds:
         return Next(_between_ticks(ticks, looked, deviation, place), waits=True)
-    return Next(max(looked + step, tick - 3 * deviation), close=True)
+    return Next(max(looked + step, tick - 3 * deviation))
 
 
 def _next_sample(account: DeviceAccount, looked: float) -> float:
