@@ -150,7 +150,7 @@ def drawn_card(draw: random.Random) -> dict[str, float]:
 def test_bounds_hold_in_nearly_all_windows_whatever_fails(nvml_library: Path) -> None:
     # Drawn by seeds, not by hypothesis, which looks for the worst: a bound of three standard deviations may be passed.
     errors = []
-    for seed in range(100):
+    for seed in range(100, 220):
         draw = random.Random(seed)
         shown = [(draw.uniform(0.3, 6.0), drawn_shape(draw)) for _ in range(draw.randint(1, 5))]
         kinds = draw.choices(["lost", "counter_error", "power_error", "frozen", "driver", "reset", "night"], k=3)
