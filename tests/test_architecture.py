@@ -32,6 +32,7 @@ LAYERS = (
     {"frontier"},
     {"settings", "sources"},
     {"attribution.ticks", "attribution.agreement", "attribution.counter_range", "attribution.recent_power"},
+    {"attribution.edges"},
     {"attribution.boundary", "attribution.gauge"},
     {"attribution.power_integral", "attribution.counter"},
     {"attribution.booking", "attribution.hand_overs"},
