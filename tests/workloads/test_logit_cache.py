@@ -120,7 +120,7 @@ def test_k_may_be_as_large_as_the_vocabulary(dtype: torch.dtype, vocabulary: int
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("value", [torch.nan, -torch.nan, torch.inf])
 @pytest.mark.parametrize("place", [0, 1500, 2560])
 def test_what_is_no_number_taints_its_row_alone(dtype: torch.dtype, value: float, place: int) -> None:
     logits = torch.randn(5, 2561, generator=torch.Generator().manual_seed(0)).to(dtype)
