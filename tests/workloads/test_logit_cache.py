@@ -120,12 +120,21 @@ def test_k_may_be_as_large_as_the_vocabulary(dtype: torch.dtype, vocabulary: int
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("value", [torch.nan, -torch.nan, torch.inf])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
 @pytest.mark.parametrize("place", [0, 1500, 2560])
 def test_what_is_no_number_taints_its_row_alone(dtype: torch.dtype, value: float, place: int) -> None:
     logits = torch.randn(5, 2561, generator=torch.Generator().manual_seed(0)).to(dtype)
     logits[2, place] = value
     assert np.isnan(top_of(logits, 7, 1.0).tail).tolist() == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [(torch.float32, torch.int32), (torch.bfloat16, torch.int16)])
+def test_nor_may_it_hide_behind_a_sign(dtype: torch.dtype, bits: torch.dtype) -> None:
+    """As processors make it of what has no result, such as infinity less infinity."""
+    logits = torch.randn(3, 2561, generator=torch.Generator().manual_seed(0)).to(dtype)
+    logits[1, 1500] = torch.nan
+    logits.view(bits)[1, 1500] |= torch.iinfo(bits).min
+    assert np.isnan(top_of(logits, 7, 1.0).tail).tolist() == [False, True, False]
 
 
 def test_a_teacher_whose_logits_are_no_numbers_is_refused(tmp_path: Path, blocks: Any) -> None:
