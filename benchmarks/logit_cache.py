@@ -93,7 +93,8 @@ def _error(teacher: Path, run: Path) -> Iterator[str]:
     yield (
         f"{_measured_on()}Teacher {teacher.name}, student of run {run.name}, {len(logits[0]):,} held-out tokens; "
         f"full divergence {float(full_kl(logits[1], logits[0]).mean()):.2f} nats per token. "
-        "Gradient: the sum over the vocabulary of absolute errors, per token; it is what training feels. Value: absolute error in nats per token."
+        "Gradient: the sum over the vocabulary of absolute errors, per token; it is what training feels. "
+        "Value: absolute error in nats per token."
     )
     yield (
         "\n| k | teacher's mass outside | "
