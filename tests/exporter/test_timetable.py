@@ -1,0 +1,70 @@
+"""Readings are made when they are due: not before, not for nothing, and together where they can be."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any, cast
+
+from joulemark.clock import SystemClock
+from joulemark.meter.alarm import Alarm
+from joulemark.meter.sampler import Sampler
+from joulemark.meter.schedule import REGULAR, Next
+from joulemark.meter.timetable import Timetable
+
+INTERVAL = 0.1
+
+
+def read_once(now: float = 10.0) -> Timetable:
+    """The timetable of one device after its first reading."""
+    table = Timetable(INTERVAL, now)
+    table.add("gpu")
+    assert table.take(now) == {"gpu": True}
+    table.want("gpu", REGULAR)
+    return table
+
+
+def test_a_device_in_an_even_row_is_due_once_a_step_and_every_look_of_the_row_is_a_whole_reading() -> None:
+    table, looked = read_once(), []
+    table.want("gpu", Next(10.04, waits=True))
+    for _ in range(10):
+        due = table.wait_for_next()
+        taken = table.take(due)
+        looked.append((round(due, 6), taken))
+        # Until its reading has come nothing else is due.
+        assert table.wait_for_next() >= due + INTERVAL - 1e-9
+        table.want("gpu", Next(due + INTERVAL, waits=True))
+    assert looked == [(round(10.04 + INTERVAL * step, 6), {"gpu": True}) for step in range(10)]
+
+
+def test_a_close_look_is_of_the_counter_alone_and_puts_off_no_regular_reading() -> None:
+    table = read_once()
+    regular = table.wait_for_next()
+    table.want("gpu", Next(regular - 0.002, close=True))
+    assert table.take(regular - 0.002) == {"gpu": False}
+    table.want("gpu", Next(regular + 0.02, close=True))
+    assert table.wait_for_next() == regular
+    assert table.take(regular) == {"gpu": True}
+
+
+def test_who_is_woken_early_makes_no_look_before_it_is_due() -> None:
+    looks: list[float] = []
+    clock, alarm, due = SystemClock(), Alarm(), threading.Event()
+    at = clock.steady() + 0.3
+
+    def look(now: float) -> None:
+        looks.append(now)
+        due.set()
+
+    fleet = SimpleNamespace(next_reading=lambda: at if not looks else at + 60, look=look, sample=None)
+    meter = SimpleNamespace(fleet=fleet, alarm=alarm, commit=lambda: None)
+    sampler = Sampler(cast("Any", meter), clock)
+    sampler.start()
+    for _ in range(20):
+        alarm.wake()
+        time.sleep(0.005)
+    assert due.wait(10)
+    sampler.stop()
+    assert len(looks) == 1
+    assert looks[0] >= at
