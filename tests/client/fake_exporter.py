@@ -23,9 +23,8 @@ class FakeExporter:
         self.windows: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, str] = {}
         self.behave = "well"
-        self.connections = 0
         # It says nothing before it hangs up.
-        self.answers_per_connection = 1
+        self.connections, self.answers_per_connection = 0, 1
         self._released = threading.Event()
         fake = self
 

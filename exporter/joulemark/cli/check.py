@@ -80,7 +80,7 @@ def _exporter(endpoint: Endpoint, write: bool) -> Iterator[Found]:
 
 def _ask(endpoint: Endpoint, method: str, path: str) -> tuple[int, bytes]:
     login = endpoint.authorization()
-    headers = {"Connection": "close", "Content-Type": "application/json", **({"Authorization": login} if login else {})}
+    headers = {"Content-Type": "application/json", **({"Authorization": login} if login else {})}
     data = b"{}" if method == "POST" else None
     return exchange(endpoint, method, f"/api/v1{path}", data, headers, seconds=timing.REQUEST_SECONDS)
 
