@@ -104,7 +104,7 @@ class TickTracker:
     def lag(self, at: float) -> tuple[float, float]:
         """How old what the counter shows at an instant is, and the standard deviation of that, in seconds."""
         if self.locked:
-            return self.since_tick(at), self._deviation(at)
+            return self.since_tick(at), self.deviation(at)
         return self.seconds / 2, self.seconds / _SQRT12
 
     def since_tick(self, at: float) -> float:
@@ -116,9 +116,9 @@ class TickTracker:
         """The tick that comes next or should have come by now, and its deviation in seconds; None without a beat."""
         if not self.locked or self._period is None:
             return None
-        after = max(self._latest + self._period / 2, now - 3 * self._deviation(now))
+        after = max(self._latest + self._period / 2, now - 3 * self.deviation(now))
         at = self._phase + (math.floor((after - self._phase) / self._period) + 1) * self._period
-        return at, self._deviation(at)
+        return at, self.deviation(at)
 
     def wants_check(self, now: float) -> bool:
         """Whether the beat has not been seen closely for so long that its phase becomes doubtful."""
@@ -139,7 +139,8 @@ class TickTracker:
         """The step in seconds by which a check looks for the tick that is due around an instant."""
         return max(0.0005, self._drift(at))
 
-    def _deviation(self, at: float) -> float:
+    def deviation(self, at: float) -> float:
+        """Standard deviation of a tick of the beat, which must be known, around an instant, in seconds."""
         assert self._period is not None
         return math.hypot(self._drift(at), self.jitter)
 
@@ -166,7 +167,7 @@ class TickTracker:
 
     def _place_by_beat(self, low: float, high: float, period: float) -> tuple[float, float] | None:
         """The latest tick of the beat within the bracket; None when the beat does not fit, which unlearns it."""
-        deviation = self._deviation(high)
+        deviation = self.deviation(high)
         if deviation > _USEFUL * period:
             self._relearn()
             return None

@@ -228,11 +228,11 @@ class Fleet:
         account, at = self._ledger.state.accounts[found.device.key], reading.end
         plain = reading.energy_joules is not None and not reading.failed and found.seconds <= HUNG_SECONDS
         if plain and self._health[found.device.key].up:
-            following = next_reading(account, at, self._place)
+            following = next_reading(account, at, self._place, self._timetable.longest)
             if following.waits:
                 return following
         self.book()
-        return next_reading(account, at, self._place)
+        return next_reading(account, at, self._place, self._timetable.longest)
 
     def _book(self, found: Found, wall: float) -> None:
         device, outcome = found.device, found.outcome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -21,6 +20,8 @@ _EVEN = 0.015
 _PLACES = (0.0, 0.5, 0.25, 0.75)
 # A wake-up may be late but never early: looks are nearer to the tick before them, by this part of what is between two.
 _NEARER = 0.35
+# A place with so much of the room that a look should have does: what others share is not left for the rest of it.
+_CLEAR = 0.75
 # How far a look must be from the tick before it and from the next: for what a call takes, and a late wake-up.
 _AFTER_SECONDS, _BEFORE_SECONDS, _BEFORE_PART = 0.001, 0.001, 0.05
 
@@ -42,16 +43,26 @@ REGULAR = Next(waits=True)
 
 def common_place(beats: Iterable[TickTracker], now: float) -> float:
     """Where on the beat looks are clear of the ticks of most devices, as a part of it: where the most room is."""
-    places = sorted({(now - x.since_tick(now)) / _step(x) % 1.0 for x in beats if x.locked})
-    if not places:
+    ticks = sorted(
+        ((now - x.since_tick(now)) / _step(x) % 1.0, *(seconds / _step(x) for seconds in _clearance(x, x.deviation(now))))
+        for x in beats
+        if x.locked
+    )
+    if not ticks:
         return 0.0
-    room = [(after - before, before) for before, after in itertools.pairwise([*places, places[0] + 1.0])]
-    widest, before = max(room)
-    return (before + _NEARER * widest) % 1.0
+    first, *_ = ticks
+    following = [*ticks[1:], (first[0] + 1.0, *first[1:])]
+    # What is left between two ticks of what should be there after the one and before the other.
+    room = [(next_one[0] - next_one[2] - tick[0] - tick[1], tick) for tick, next_one in zip(ticks, following, strict=True)]
+    left, (before, after, _) = max(room)
+    return (before + after + _NEARER * left) % 1.0
 
 
-def next_reading(account: DeviceAccount, looked: float, place: float = 0.0) -> Next:
-    """What comes after a reading made at an instant of the steady clock; `place` is the common one."""
+def next_reading(account: DeviceAccount, looked: float, place: float = 0.0, longest: float = math.inf) -> Next:
+    """What comes after a reading made at an instant of the steady clock.
+
+    `place` is the common one; for `longest` seconds a device may go without a reading, else a regular one is made.
+    """
     ticks = account.ticks
     if account.failing:
         return Next()
@@ -62,21 +73,21 @@ def next_reading(account: DeviceAccount, looked: float, place: float = 0.0) -> N
     if ticks.declared:
         return REGULAR
     if account.unsettled:
-        return _next_at_boundary(ticks, looked, ticks.due_tick(looked), place)
+        return _next_at_boundary(ticks, looked, place, longest)
     coming = ticks.due_tick(looked) if ticks.wants_check(looked) else None
     if coming is None:
         return REGULAR
     return Next(max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1]), close=True)
 
 
-def _next_at_boundary(ticks: TickTracker, looked: float, coming: tuple[float, float] | None, place: float) -> Next:
+def _next_at_boundary(ticks: TickTracker, looked: float, place: float, longest: float) -> Next:
     """Close looks for the ticks around a boundary, or one a tick where the beat tells their instants by itself."""
-    step = min(max(ticks.seconds / 40, 0.001), 0.005)
+    coming, step = ticks.due_tick(looked), min(max(ticks.seconds / 40, 0.001), 0.005)
     if coming is None:
         return Next(looked + step)
     tick, deviation = coming
     if deviation <= _EVEN * ticks.seconds:
-        return Next(_between_ticks(ticks, looked, deviation, place), waits=True)
+        return Next(_between_ticks(ticks, looked, deviation, place, longest), waits=True)
     return Next(max(looked + step, tick - 3 * deviation))
 
 
@@ -87,16 +98,14 @@ def _next_sample(account: DeviceAccount, looked: float) -> float:
     return account.gauge.next_look(looked, GAUGE_STEP if account.power.waiting else _LEAST_SAMPLE)
 
 
-def _between_ticks(ticks: TickTracker, looked: float, deviation: float, place: float) -> float:
+def _between_ticks(ticks: TickTracker, looked: float, deviation: float, place: float, longest: float) -> float:
     """The next of one look a tick, clear of it, so that every tick is seen alone: its instant the beat knows.
 
     Looks are on a grid that all devices of about one beat share, most of them at the same place of it: what is due
     together is read together, and a processor that sleeps is woken once.
     """
     step = _step(ticks)
-    # From the tick before to an instant, and from there to the next, as parts of what should be there at least.
-    after = 4 * deviation + _AFTER_SECONDS
-    before = 4 * deviation + _BEFORE_SECONDS + _BEFORE_PART * ticks.seconds
+    after, before = _clearance(ticks, deviation)
     best, found = -math.inf, looked
     for other in _PLACES:
         at = _next_on(looked, step, (place + other) % 1.0)
@@ -104,10 +113,17 @@ def _between_ticks(ticks: TickTracker, looked: float, deviation: float, place: f
         clear = min(behind / after, (ticks.seconds - behind) / before)
         if clear > best:
             best, found = clear, at
-        if best >= 1.0:
+        if best >= _CLEAR:
             break
-    # A look with no tick since the one before would show nothing new.
-    return found + step if ticks.since_tick(found) > found - looked else found
+    # A look with no tick since the one before would show nothing new; but better in company than one between for itself.
+    empty = ticks.since_tick(found) > found - looked
+    return found + step if empty and found + step <= looked + longest else found
+
+
+def _clearance(ticks: TickTracker, deviation: float) -> tuple[float, float]:
+    """How many seconds a look should be after one tick and before the next."""
+    after = 4 * deviation + _AFTER_SECONDS
+    return after, after - _AFTER_SECONDS + _BEFORE_SECONDS + _BEFORE_PART * ticks.seconds
 
 
 def _step(ticks: TickTracker) -> float:

@@ -37,6 +37,11 @@ class Timetable:
         self._whole_at: dict[str, float] = {}
         self._waited_for = -math.inf
 
+    @property
+    def longest(self) -> float:
+        """How many seconds after a whole reading of it the next of a device is due at the latest."""
+        return _LATEST * self.interval
+
     def add(self, key: str) -> None:
         """A device that is to be read at once."""
         self._due[key] = self._whole_at[key] = -math.inf
@@ -81,14 +86,15 @@ class Timetable:
         """Whole readings of these are made now."""
         for key in keys:
             self._whole_at[key] = now
-            self.want(key, REGULAR)
+            if key not in self._rows:
+                self.want(key, REGULAR)
 
     def want(self, key: str, following: Next) -> None:
         """When a device wants its next reading; one that is wanted soon anyhow does for the regular one."""
         instant, regular = following.instant, self._regular(key)
         if instant is None:
             self._due[key] = regular
-        elif instant <= self._whole_at[key] + _LATEST * self.interval and not following.close:
+        elif instant <= self._whole_at[key] + self.longest and not following.close:
             self._due[key] = instant
         else:
             self._due[key] = min(instant, regular)
