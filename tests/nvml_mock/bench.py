@@ -75,6 +75,8 @@ class VirtualBench:
         self.source = NvmlSource(self.clock, use_counter=self.use_counter, module=self.module)
         self.meter = Meter([self.source], self.state, self.clock, interval=self.interval)
         self._committed = self._recovered = self.clock.steady()
+        # Whether a transition was made whose reading is still to come.
+        self._handed_over = False
 
     def stop(self) -> None:
         """End without a last reading or commit, as SIGKILL does; may be called again."""
@@ -87,9 +89,10 @@ class VirtualBench:
 
     def run_until(self, end: float) -> None:
         """Sample, commit and recover as the exporter's threads do, until an instant."""
+        if self._handed_over:
+            self._handed_over = False
+            self.meter.fleet.sample(patience=0.0)
         while True:
-            if self.meter.alarm.wait(0.0):
-                self.meter.fleet.sample(patience=0.0)
             due = max(self.meter.fleet.next_reading(), self.clock.steady())
             if due >= end:
                 self.clock.move_to(end)
@@ -146,6 +149,7 @@ class VirtualBench:
     def _stamp(self, stage: str | None, shape: Shape | None) -> None:
         now = self.clock.steady()
         self.stamps.append((now, stage))
+        self._handed_over = True
         if shape:
             self.script.power(now, shape)
             self.script.save()

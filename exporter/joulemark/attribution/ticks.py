@@ -208,7 +208,9 @@ class TickTracker:
         residual = seen - predicted
         if width < 0.001 + 0.04 * self._period:
             self._close_ticks += 1
-            weight = max(0.1, 1 / (self._close_ticks + _TRAINING_TICKS))
+            told = sight + self.jitter**2
+            # The less is known of the beat itself, the less a tick tells of how even ticks are.
+            weight = max(0.1, 1 / (self._close_ticks + _TRAINING_TICKS)) * (told / (told + pp)) ** 2
             self._jitter_square += weight * (residual * residual - sight - pp - self._jitter_square)
             self.jitter = math.sqrt(max(0.0, self._jitter_square))
         noise = sight + self.jitter**2

@@ -84,7 +84,10 @@ class LedgerFile:
         """Whether the file that was opened is not the one of this name any more: writing on would write to nowhere."""
         if self._inode is None:
             return False
-        return not self.path.exists() or self.path.stat().st_ino != self._inode
+        try:
+            return self.path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return True
 
     def into_memory(self) -> sqlite3.Connection:
         """The ledger as a database in memory, while its disk cannot be written; empty where there is none."""

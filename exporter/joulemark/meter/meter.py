@@ -248,12 +248,7 @@ class Meter:
         if not self.fleet.threads:
             self.sample()
 
-        def now() -> Result:
-            result = change(self._clock.steady(), self._clock.wall())
-            self.alarm.transition()
-            return result
-
-        return self._durably(now)
+        return self._durably(lambda: change(self._clock.steady(), self._clock.wall()), reads=self.fleet.threads)
 
     def _look(self, look: Callable[[], Result]) -> Result:
         """Look at the ledger as it is now, and answer when all that was seen is on disk."""
@@ -271,14 +266,17 @@ class Meter:
             self.fleet.book()
             yield
 
-    def _durably(self, change: Callable[[], Result]) -> Result:
+    def _durably(self, change: Callable[[], Result], *, reads: bool = False) -> Result:
         """Make a change and answer when it is on disk; the lock is not held while that lasts.
 
-        While the disk cannot be written it is answered all the same, and `joulemark_ledger_up` is 0.
+        While the disk cannot be written it is answered all the same, and `joulemark_ledger_up` is 0. With `reads` it
+        triggers a reading of every device.
         """
         with self._booked():
             result = change()
             number = self._store.save(self.ledger.changes)
+        if reads:
+            self.fleet.sample(patience=0.0)
         self._wait_for(number)
         return result
 

@@ -187,8 +187,11 @@ class ThreadedReader:
     def _work(self) -> None:
         wakes = threading.Lock()
         wakes.acquire()
+        look: Look | None = None
         while True:
             with self._lock:
+                if look is not None:
+                    self._finish(look.device.key)
                 if self._closed:
                     return
                 look = self._queue.pop(next(iter(self._queue))) if self._queue else None
@@ -197,7 +200,7 @@ class ThreadedReader:
                 else:
                     self._busy[look.device.key] = self._clock.steady()
             if look is not None:
-                self._do(look)
+                self._carry_out(look)
                 continue
             try:
                 self._rested()
@@ -205,36 +208,33 @@ class ThreadedReader:
                 log.exception("the next readings could not be planned; going on with the regular ones")
             wakes.acquire()
 
-    def _do(self, look: Look) -> None:
+    def _carry_out(self, look: Look) -> None:
         try:
-            self._carry_out(look)
+            found = _make(look, self._clock)
+            key = look.device.key
+            known = self._expected.get(key, found.seconds)
+            self._expected[key] = known + 0.2 * (found.seconds - known)
+            self._sink(found)
+            if look.vitals and isinstance(found.outcome, Reading):
+                self._vitals_sink(look.device, look.source.vitals(look.device))
         except Exception:
             log.exception("device=%s reading could not be booked; going on", look.device.name)
-        finally:
-            self._finish(look.device.key)
-
-    def _carry_out(self, look: Look) -> None:
-        found = _make(look, self._clock)
-        key = look.device.key
-        known = self._expected.get(key, found.seconds)
-        self._expected[key] = known + 0.2 * (found.seconds - known)
-        self._sink(found)
-        if look.vitals and isinstance(found.outcome, Reading):
-            self._vitals_sink(look.device, look.source.vitals(look.device))
 
     def _finish(self, key: str) -> None:
-        with self._work_done:
-            del self._busy[key]
-            again = self._again.pop(key, None)
-            if again and not self._closed:
-                self._queue[key] = again
-                self._staff(1)
-            waiting = [awaited for awaited in self._awaited.values() if key in awaited]
-            for awaited in waiting:
-                awaited.discard(key)
-            # To wake somebody for each device that he waits for would cost more than the readings.
-            if not all(waiting):
-                self._work_done.notify_all()
+        """Its call has returned; with the lock held."""
+        del self._busy[key]
+        again = self._again.pop(key, None)
+        if again and not self._closed:
+            self._queue[key] = again
+            self._staff(1)
+        if not self._awaited:
+            return
+        waiting = [awaited for awaited in self._awaited.values() if key in awaited]
+        for awaited in waiting:
+            awaited.discard(key)
+        # To wake somebody for each device that he waits for would cost more than the readings.
+        if not all(waiting):
+            self._work_done.notify_all()
 
 
 Reader = InlineReader | ThreadedReader

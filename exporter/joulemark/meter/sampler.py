@@ -20,7 +20,7 @@ LATE_SOURCE_SECONDS = 10.0
 
 
 class Sampler(threading.Thread):
-    """Reads when the meter wants it and at a transition, and commits once a second, until stopped."""
+    """Reads when the meter wants it, and commits once a second, until stopped."""
 
     def __init__(self, meter: Meter, clock: Clock) -> None:
         super().__init__(name="joulemark-sampler", daemon=True)
@@ -34,11 +34,9 @@ class Sampler(threading.Thread):
             try:
                 fleet = self._meter.fleet
                 due = fleet.next_reading()
-                transition = self._meter.alarm.wait(due - self._clock.steady())
+                self._meter.alarm.wait(due - self._clock.steady())
                 now = self._clock.steady()
-                if transition:
-                    fleet.sample(patience=0.0)
-                elif now >= due:
+                if now >= due:
                     fleet.look(now)
                 if self._clock.steady() - committed >= COMMIT_SECONDS:
                     self._meter.commit()

@@ -41,21 +41,25 @@ class Next(NamedTuple):
 REGULAR = Next(waits=True)
 
 
+class _OnBeat(NamedTuple):
+    """Where ticks lie on the beat, and the room that there should be after and before one; all as parts of it."""
+
+    place: float
+    after: float
+    before: float
+
+
 def common_place(beats: Iterable[TickTracker], now: float) -> float:
     """Where on the beat looks are clear of the ticks of most devices, as a part of it: where the most room is."""
-    ticks = sorted(
-        ((now - x.since_tick(now)) / _step(x) % 1.0, *(seconds / _step(x) for seconds in _clearance(x, x.deviation(now))))
-        for x in beats
-        if x.locked
-    )
+    ticks = sorted(_on_beat(x, now) for x in beats if x.locked)
     if not ticks:
         return 0.0
-    first, *_ = ticks
-    following = [*ticks[1:], (first[0] + 1.0, *first[1:])]
+    first = ticks[0]
+    following = [*ticks[1:], first._replace(place=first.place + 1.0)]
     # What is left between two ticks of what should be there after the one and before the other.
-    room = [(next_one[0] - next_one[2] - tick[0] - tick[1], tick) for tick, next_one in zip(ticks, following, strict=True)]
-    left, (before, after, _) = max(room)
-    return (before + after + _NEARER * left) % 1.0
+    room = [(b.place - b.before - a.place - a.after, a) for a, b in zip(ticks, following, strict=True)]
+    left, tick = max(room)
+    return (tick.place + tick.after + _NEARER * left) % 1.0
 
 
 def next_reading(account: DeviceAccount, looked: float, place: float = 0.0, longest: float = math.inf) -> Next:
@@ -88,6 +92,9 @@ def _next_at_boundary(ticks: TickTracker, looked: float, place: float, longest: 
     tick, deviation = coming
     if deviation <= _EVEN * ticks.seconds:
         return Next(_between_ticks(ticks, looked, deviation, place, longest), waits=True)
+    if ticks.jitter <= _EVEN * ticks.seconds / 2:
+        # They are even, and the beat alone is not known well any more.
+        return Next(max(looked + ticks.check_step(looked), tick - 3 * deviation), close=True)
     return Next(max(looked + step, tick - 3 * deviation))
 
 
@@ -115,7 +122,7 @@ def _between_ticks(ticks: TickTracker, looked: float, deviation: float, place: f
             best, found = clear, at
         if best >= _CLEAR:
             break
-    # A look with no tick since the one before would show nothing new; but better in company than one between for itself.
+    # A look with no tick since the one before would show nothing new; but a regular one by itself would cost more.
     empty = ticks.since_tick(found) > found - looked
     return found + step if empty and found + step <= looked + longest else found
 
@@ -124,6 +131,12 @@ def _clearance(ticks: TickTracker, deviation: float) -> tuple[float, float]:
     """How many seconds a look should be after one tick and before the next."""
     after = 4 * deviation + _AFTER_SECONDS
     return after, after - _AFTER_SECONDS + _BEFORE_SECONDS + _BEFORE_PART * ticks.seconds
+
+
+def _on_beat(ticks: TickTracker, now: float) -> _OnBeat:
+    step = _step(ticks)
+    after, before = _clearance(ticks, ticks.deviation(now))
+    return _OnBeat((now - ticks.since_tick(now)) / step % 1.0, after / step, before / step)
 
 
 def _step(ticks: TickTracker) -> float:

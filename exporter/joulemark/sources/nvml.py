@@ -72,7 +72,10 @@ class NvmlSource:
         self._refusals = Refusals()
         self._reloaded = clock.steady()
         self._calls = 0
-        self._call_ended = threading.Condition()
+        self._lock = threading.Lock()
+        self._call_ended = threading.Condition(self._lock)
+        # Whether somebody waits for the last of the calls to end.
+        self._reloading = False
         self._open_library()
         if not self._devices:
             # Not below a call that hangs in it: the library counts its users, and is let go with the last reload.
@@ -175,7 +178,7 @@ class NvmlSource:
             self._leave()
 
     def _enter(self, device: Device) -> Any:
-        with self._call_ended:
+        with self._lock:
             handle = self._handles.get(device.key)
             if handle is None:
                 raise ReadFailed("gpu_is_lost", f"NVML does not show {device.key} any more")
@@ -183,14 +186,14 @@ class NvmlSource:
             return handle
 
     def _leave(self) -> None:
-        with self._call_ended:
+        with self._lock:
             self._calls -= 1
-            if not self._calls:
+            if self._reloading and not self._calls:
                 self._call_ended.notify_all()
 
     @contextmanager
     def _in_call(self) -> Iterator[None]:
-        with self._call_ended:
+        with self._lock:
             self._calls += 1
         try:
             yield
@@ -198,8 +201,11 @@ class NvmlSource:
             self._leave()
 
     def _reload(self) -> None:
-        with self._call_ended:
-            if not self._call_ended.wait_for(lambda: not self._calls, _QUIET_SECONDS):
+        with self._lock:
+            self._reloading = True
+            quiet = self._call_ended.wait_for(lambda: not self._calls, _QUIET_SECONDS)
+            self._reloading = False
+            if not quiet:
                 return
             self._handles.clear()
         while optional(pynvml.nvmlShutdown, default=True) is None:
