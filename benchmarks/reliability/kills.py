@@ -14,6 +14,7 @@ when anything of this does not hold.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import shutil
 import sqlite3
@@ -190,7 +191,7 @@ def _check_answers(exporter: Exporter, jobs: list[Caller], seen: Campaign) -> No
         seen.faults += [
             f"window {window} was answered {count} tokens and has {windows[window]['totals']}"
             for window, count in told.tokens.items()
-            if f'"trained": {count}' not in windows[window]["totals"]
+            if json.loads(windows[window]["totals"])["tokens"].get("trained", 0) != count
         ]
         if told.scores.get(job.run_name) != scores.get(job.run_name):
             seen.faults.append(f"score of {job.run_name}: answered {told.scores}, kept {scores.get(job.run_name)}")

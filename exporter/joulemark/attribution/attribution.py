@@ -97,7 +97,7 @@ class DeviceAccount:
     @property
     def unsettled(self) -> bool:
         """Whether a boundary waits for ticks or samples that come after it."""
-        return bool(self.boundaries) or self.power.waiting
+        return bool(self._hand_overs.boundaries) or self.power.waiting
 
     def references(self, holder: str) -> bool:
         """Whether energy may still be booked to this holder, or a bound taken back."""
@@ -122,13 +122,13 @@ class DeviceAccount:
 
     def apply(self, reading: Reading) -> Settlement:
         """Take one reading; returns what it settled. Readings come in the order in which they were made."""
+        books, at = Bookings(), reading.end
         if not self.counting and reading.watts is None:
             # A counter that is not trusted tells nothing.
-            return self.fail(reading.end)
-        books = Bookings()
-        gap = self._find_hole(reading.end, books)
-        self._apart = 0.0 if self.looked is None else reading.end - self.looked
-        self.looked, self.failing = reading.end, False
+            return self.fail(at)
+        gap = self._find_hole(at, books)
+        self._apart = 0.0 if self.looked is None else at - self.looked
+        self.looked, self.failing = at, False
         events = ["no_reading"] if gap or self._hole.open else []
         self._hole.read_again()
         self.steady = reading.steady if self.steady is None else max(reading.steady, self.steady)
@@ -136,7 +136,8 @@ class DeviceAccount:
             self.watts, self.sensor = reading.watts, reading.sensor
         self._take(self.power.sample(self.gauge, reading), books)
         if reading.energy_joules is not None:
-            gap += self._count(reading, self._counter.value(reading, self.device, self.settled), books, events)
+            energy = self._counter.value(reading, self.device, self._settling.settled)
+            gap += self._count(reading, energy, books, events)
         elif self.counting and self.device.fallback and self._counter.missing(reading, self.settled):
             self._fall_back(reading.steady, books, events, "counter_missing")
         if not self.counting:
@@ -217,7 +218,7 @@ class DeviceAccount:
         if fault:
             events.append(fault)
             return self._break(reading, energy, books)
-        tick = self._counter.see(reading, energy, self.settled)
+        tick = self._counter.see(reading, energy, self._settling.settled)
         if tick:
             self._advance(tick, last, reading.steady, books)
         elif self.device.fallback and self._counter.frozen(reading):
@@ -277,8 +278,8 @@ class DeviceAccount:
 
     def _settle(self, books: Bookings, *, force: bool) -> None:
         self._settling.settle(books, force=force)
-        if self.settled is not None:
-            self._stand_in.forget(self.settled.at)
+        if (settled := self._settling.settled) is not None:
+            self._stand_in.forget(settled.at)
 
     def _booked_until(self) -> float | None:
         return self.settled.at if self.counting and self.settled else (None if self.counting else self.power.until)
@@ -291,8 +292,9 @@ class DeviceAccount:
 
     def _done(self, books: Bookings, gap: float = 0.0, events: tuple[str, ...] = ()) -> Settlement:
         settlement = Settlement(books.done(), gap, events)
-        self.total_joules += settlement.joules
-        self.integral_joules += sum(booking.integral_joules for booking in settlement.bookings)
+        for booking in settlement.bookings:
+            self.total_joules += booking.joules
+            self.integral_joules += booking.integral_joules
         self.gap_seconds += gap
         self.changes += 1
         return settlement

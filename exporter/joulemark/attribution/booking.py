@@ -54,4 +54,4 @@ class Bookings:
 
     def done(self) -> tuple[Booking, ...]:
         """One booking a holder, of those that got anything."""
-        return tuple(Booking(holder, *sums) for holder, sums in self._sums.items() if any(sums))
+        return tuple([Booking(holder, *sums) for holder, sums in self._sums.items() if any(sums)])

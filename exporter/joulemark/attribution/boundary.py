@@ -102,7 +102,7 @@ def power_of(stretches: Sequence[Stretch], varied: float = 0.0) -> Power | None:
         varies = _LONE_VARIATION * watts
     else:
         means = [joules / time for joules, time in zip(gains, times, strict=True)]
-        varies = _WITHIN * math.sqrt(sum((mean - watts) ** 2 for mean in means) / (len(means) - 1))
+        varies = _WITHIN * math.sqrt(sum([(mean - watts) ** 2 for mean in means]) / (len(means) - 1))
     return Power(watts, math.hypot(max(varies, varied), timing, _LEAST_VARIATION * watts))
 
 
@@ -121,7 +121,7 @@ def split(
     powers = [before or unknown, *[unknown] * (len(cuts) - 1), after or unknown]
     expected = [power.watts * time for power, time in zip(powers, seconds, strict=True)]
     variances = [(power.deviation * time) ** 2 + _MICROJOULES**2 for power, time in zip(powers, seconds, strict=True)]
-    most = max(power.watts for power in powers)
+    most = max([power.watts for power in powers])
     for index, tick, cut in ((0, begin, instants[1]), (-1, end, instants[-2])):
         # A tick this close to the cut may lie on the far side of it, where power is another.
         watts = most if abs(tick.at - cut) < 2 * tick.spread else powers[index].watts
@@ -131,7 +131,7 @@ def split(
     if missing > 0 and most_watts > most:
         # More can only be where power was not yet what the device draws at most.
         room = [(most_watts - power.watts) * time for power, time in zip(powers, seconds, strict=True)]
-    loose = sum(tick.spread**2 for tick in (begin, end) if tick.spread > _LOOSE * (end.at - begin.at))
+    loose = sum([tick.spread**2 for tick in (begin, end) if tick.spread > _LOOSE * (end.at - begin.at)])
     beyond = _beyond(missing, sum(variances), most**2 * loose)
     variances = _spread(_less_sure(variances, expected, missing), room, beyond)
     whole = sum(variances)
@@ -179,7 +179,7 @@ def _unseen_inside(expected: Sequence[float], variances: Sequence[float]) -> lis
     whole, found = sum(variances), []
     for one in range(len(expected)):
         moves = [(float(one == j) - variances[one] / whole) * _INSIDE * joules for j, joules in enumerate(expected)]
-        found.append(sum(move * move for move in moves))
+        found.append(sum([move * move for move in moves]))
     return found
 
 

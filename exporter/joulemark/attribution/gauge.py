@@ -19,22 +19,18 @@ _CHANGES = 8
 class Gauge:
     """Follows the refreshes of one power gauge by the changes of its value.
 
-    `refresh` is the time between refreshes in seconds that is assumed until it is measured.
+    `refresh` is the time between refreshes in seconds, assumed until it is measured; `between_changes` that by what was
+    seen of them, at most `refresh`.
     """
 
     def __init__(self, refresh: float) -> None:
         self._assumed = refresh
+        self.refresh = self.between_changes = refresh
         self._beat = TickTracker()
         # When the value was last seen to change; nothing before the first reading is of any concern.
         self._changed = -math.inf
         self._begun: float | None = None
         self._apart: deque[float] = deque(maxlen=_CHANGES)
-        self._typically_apart = math.inf
-
-    @property
-    def refresh(self) -> float:
-        """The time between refreshes in seconds, measured or assumed."""
-        return self._beat.seconds if self._beat.locked else self._assumed
 
     def wants_training(self, now: float) -> bool:
         """Whether close readings would teach the beat: where nothing moves there is nothing to see."""
@@ -54,7 +50,9 @@ class Gauge:
             self._apart.append(at - self._changed)
             self._changed = at
             least = 2 * min(self._apart)
-            self._typically_apart = statistics.median([one for one in self._apart if one <= least])
+            typically_apart = statistics.median([one for one in self._apart if one <= least])
+            self.refresh = self._beat.seconds if self._beat.locked else self._assumed
+            self.between_changes = min(self.refresh, typically_apart)
         behind, spread = self._beat.lag(at)
         if not self._beat.locked or spread > _PLACED * self.refresh:
             # A value stands from its refresh to the next: when it is looked at, that was half of the time ago.
@@ -73,11 +71,6 @@ class Gauge:
         behind, _ = self._beat.lag(looked + least_seconds)
         half = self._beat.seconds / 2
         return looked + least_seconds + (half - behind) % self._beat.seconds
-
-    @property
-    def between_changes(self) -> float:
-        """The time between refreshes by what was seen of them; as measured or assumed at most."""
-        return min(self.refresh, self._typically_apart)
 
     def _moving(self, now: float) -> bool:
         return now - self._changed < _NEIGHBOURS_SECONDS

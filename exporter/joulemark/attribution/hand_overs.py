@@ -14,15 +14,17 @@ Boundary = tuple[float, Holders]
 
 @dataclass
 class HandOvers:
-    """`settled` held the device up to what is booked, `boundaries` are the instants after it and who holds it then."""
+    """`settled` held the device up to what is booked, `boundaries` are the instants after it and who holds it then.
+
+    `current` holds it now; empty when nobody does.
+    """
 
     settled: Holders = ()
     boundaries: list[Boundary] = field(default_factory=list)
+    current: Holders = field(init=False)
 
-    @property
-    def current(self) -> Holders:
-        """Who holds the device now; empty when nobody does."""
-        return self.boundaries[-1][1] if self.boundaries else self.settled
+    def __post_init__(self) -> None:
+        self.current = self.boundaries[-1][1] if self.boundaries else self.settled
 
     @property
     def all(self) -> set[Holders]:
@@ -31,7 +33,7 @@ class HandOvers:
 
     def references(self, holder: str) -> bool:
         """Whether energy may still be booked to this holder."""
-        return any(holder in holders for holders in self.all)
+        return holder in self.settled or any(holder in held for _, held in self.boundaries)
 
     def add(self, holders: Holders, at: float, start: float | None) -> None:
         """Hand over at an instant; `start` is up to when is booked, None where nothing is."""
@@ -42,6 +44,7 @@ class HandOvers:
             self.settled = holders
         else:
             self.boundaries.append((max(at, start), holders))
+        self.current = holders
 
     def not_before(self, at: float) -> float:
         """An instant, or that of the latest hand-over if that is later."""
@@ -89,4 +92,4 @@ class HandOvers:
 
     def clear(self) -> None:
         """Nobody holds it."""
-        self.settled, self.boundaries = (), []
+        self.settled, self.boundaries, self.current = (), [], ()

@@ -14,21 +14,19 @@ _MOST_SAMPLES = 64
 
 
 class RecentPower:
-    """The latest samples of one device since it was handed over, oldest first."""
+    """The latest samples of one device since it was handed over, oldest first.
+
+    `latest` is when the latest of them was; minus infinity where none tells of these holders.
+    """
 
     def __init__(self) -> None:
-        self._held_since = -math.inf
+        self._held_since = self.latest = -math.inf
         self._samples: deque[tuple[float, float]] = deque(maxlen=_MOST_SAMPLES)
         self._mean_until = -math.inf
 
-    @property
-    def latest(self) -> float:
-        """When the latest sample was; minus infinity where none tells of these holders."""
-        return self._samples[-1][0] if self._samples else -math.inf
-
     def hand_over(self, at: float) -> None:
         """Others hold it from an instant on: what was drawn before is none of theirs."""
-        self._held_since = at
+        self._held_since, self.latest = at, -math.inf
         self._samples.clear()
 
     def see(self, at: float, watts: float, *, since: float) -> None:
@@ -38,6 +36,7 @@ class RecentPower:
         if at - self.latest > MAX_BRIDGE_SECONDS:
             self._samples.clear()
         self._samples.append((at, watts))
+        self.latest = at
 
     def see_mean(self, at: float, watts: float) -> None:
         """Take what was drawn on average since this was called before."""
@@ -62,7 +61,7 @@ def watts_together(devices: Iterable[RecentPower]) -> float:
     The latest samples of all of them would not do: of two devices that take turns both may have been high by then.
     """
     known = list(devices)
-    newest = max((device.latest for device in known), default=-math.inf)
+    newest = max([device.latest for device in known], default=-math.inf)
     heard_of = [device for device in known if newest - device.latest <= MAX_BRIDGE_SECONDS]
-    at = min((device.latest for device in heard_of), default=0.0)
-    return sum(device.watts(at) for device in heard_of)
+    at = min([device.latest for device in heard_of], default=0.0)
+    return sum([device.watts(at) for device in heard_of])

@@ -75,7 +75,8 @@ class Settling:
 
     def settle(self, books: Bookings, *, force: bool) -> None:
         """Book up to the last tick whose boundaries can be decided."""
-        self._ahead = [tick for tick in self._ahead[:-1] if not self._doubtful(tick)] + self._ahead[-1:]
+        if len(self._ahead) > 1:
+            self._ahead = [tick for tick in self._ahead[:-1] if not self._doubtful(tick)] + self._ahead[-1:]
         while self._ahead and self.settled is not None:
             tick = self._ahead[0]
             if not force and self._may_be_another(tick) and tick.at - self.settled.at < _DOUBT_SECONDS:
@@ -101,9 +102,10 @@ class Settling:
 
     def _doubtful(self, tick: Tick) -> bool:
         """Whether a tick tells nothing that the next one does not tell better."""
-        boundaries = self._hand_overs.boundaries
-        either_side = any(abs(tick.at - at) < 2 * tick.spread and tick.spread > 0.0005 for at, _ in boundaries)
-        return either_side or self._may_be_another(tick)
+        if self._may_be_another(tick):
+            return True
+        near = 2 * tick.spread if tick.spread > 0.0005 else 0.0
+        return bool([at for at, _ in self._hand_overs.boundaries if abs(tick.at - at) < near])
 
     def _may_be_another(self, tick: Tick) -> bool:
         """Whether it is in doubt which tick of the beat this is, as one was due just when it was looked for."""

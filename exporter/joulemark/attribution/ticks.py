@@ -42,11 +42,13 @@ class Tick(NamedTuple):
 class TickTracker:
     """Follows the refreshes of one counter.
 
-    `declared` is the refresh of a counter whose documentation states one; it is then not measured.
+    `declared` is the refresh of a counter whose documentation states one; it is then not measured. `seconds` is the
+    time between refreshes: declared, measured, or assumed until it is.
     """
 
     def __init__(self, declared: float | None = None) -> None:
         self.declared = declared
+        self.seconds = declared or UNMEASURED_TICK_SECONDS
         self.jitter = 0.0
         self._jitter_square = 0.0
         self.locked = False
@@ -64,11 +66,6 @@ class TickTracker:
         self._latest = self._surely = -math.inf
         # Up to when it is known that no check is wanted.
         self._sure_until = -math.inf
-
-    @property
-    def seconds(self) -> float:
-        """The time between refreshes: declared, measured, or assumed until it is."""
-        return self.declared or self._period or UNMEASURED_TICK_SECONDS
 
     @property
     def known_seconds(self) -> float | None:
@@ -215,7 +212,8 @@ class TickTracker:
             self.jitter = math.sqrt(max(0.0, self._jitter_square))
         noise = sight + self.jitter**2
         gain_p, gain_t = pp / (pp + noise), pt / (pp + noise)
-        self._phase, self._period = predicted + gain_p * residual, self._period + gain_t * residual
+        self._phase = predicted + gain_p * residual
+        self._period = self.seconds = self._period + gain_t * residual
         self._pp, self._pt, self._tt = pp * (1 - gain_p), pt * (1 - gain_p), tt - gain_t * pt
         # This tick itself: the beat's word, with its jitter, against what was seen of it.
         beat = pp + self.jitter**2
@@ -239,7 +237,7 @@ class TickTracker:
         phase, period = _line(counts, times)
         residuals = [at - phase - n * period for n, at in zip(counts, times, strict=True)]
         spread = math.sqrt(sum(r * r for r in residuals) / (len(residuals) - 2))
-        self._period = period
+        self._period = self.seconds = period
         sight = max(w for _, w in self._training) / _SQRT12
         if spread > _USEFUL * period:
             # No beat in it: go on with what is seen, and learn anew.

@@ -32,9 +32,10 @@ class Bookings:
         self._changes.devices.add(account.device.key)
         for booking in settlement.bookings:
             self._book(account, booking)
-        breaks = [event for event in _BREAKS if event in settlement.events]
-        if breaks:
-            self._note_break(account.device.key, breaks[0])
+        if settlement.events:
+            breaks = [event for event in _BREAKS if event in settlement.events]
+            for reason in breaks[:1]:
+                self._note_break(account.device.key, reason)
 
     def book_gap(self, account: DeviceAccount, holders: tuple[str, ...], gap: Gap) -> None:
         """Count a stretch that nothing tells of; all it may hold is uncertain for the windows that held the device."""
@@ -54,7 +55,7 @@ class Bookings:
             window = self._state.windows[holder]
             if self._tells_last(account, holder, window):
                 accounts = [self._state.accounts[key] for key in window.devices]
-                watts = watts_together(x.power.recent for x in accounts if holder in x.holders and not x.failing)
+                watts = watts_together([x.power.recent for x in accounts if holder in x.holders and not x.failing])
                 for totals in (window.totals, self.series(window.key)):
                     totals.peak_watts = max(totals.peak_watts, watts)
 

@@ -27,6 +27,8 @@ class Timetable:
 
     def __init__(self, interval: float, now: float) -> None:
         self.interval = interval
+        # How many seconds after a whole reading of it the next of a device is due at the latest.
+        self.longest = _LATEST * interval
         self.next_round = now
         self._rounds = 0
         self._due: dict[str, float] = {}
@@ -36,11 +38,6 @@ class Timetable:
         self._close: set[str] = set()
         self._whole_at: dict[str, float] = {}
         self._waited_for = -math.inf
-
-    @property
-    def longest(self) -> float:
-        """How many seconds after a whole reading of it the next of a device is due at the latest."""
-        return _LATEST * self.interval
 
     def add(self, key: str) -> None:
         """A device that is to be read at once."""
