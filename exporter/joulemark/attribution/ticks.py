@@ -184,10 +184,11 @@ class TickTracker:
             if self._misses >= 3:
                 self._relearn()
             return None
-        self._misses = 0
         width = high - low
         share = likely / (likely + less)
         if width < _CLOSE * period:
+            # A wider bracket has a tick in it whatever the beat.
+            self._misses = 0
             self._closely_seen = high
             return self._update((low + high) / 2, width, later if share > 0.5 else earlier)
         at = earlier + share * period

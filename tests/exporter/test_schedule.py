@@ -1,0 +1,95 @@
+"""Looks at a boundary: one a tick, clear of it, and of all devices together; a doubtful beat is looked at closely."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from joulemark.attribution.attribution import DeviceAccount
+from joulemark.attribution.ticks import TickTracker
+from joulemark.meter.schedule import Next, common_place, next_reading
+from joulemark.sources.base import Device, Reading
+
+PERIOD = 0.1
+WATTS = 400.0
+# As devices in one machine: their ticks are not in step, and there is not much room between any two.
+PHASES = [0.013 * index for index in range(8)]
+
+
+def counter_at(at: float, phase: float) -> float:
+    """What a counter that refreshes at an even beat shows."""
+    return WATTS * PERIOD * int((at - phase) / PERIOD)
+
+
+def trained(phase: float) -> DeviceAccount:
+    """A device whose beat has been learnt, looked at until second 3, and was handed over then."""
+    account = DeviceAccount(Device("gpu", "gpu", "nvml_counter", fallback="nvml_power"))
+    at = 0.5
+    while at < 3.0:
+        account.apply(Reading(at, counter_at(at, phase), WATTS, True, at, at))
+        at += 0.00213
+    assert account.ticks.locked
+    account.change_holders(("w",), 3.0)
+    return account
+
+
+@pytest.fixture(scope="module")
+def devices() -> list[DeviceAccount]:
+    return [trained(phase) for phase in PHASES]
+
+
+def test_all_devices_are_looked_at_together_though_their_ticks_are_not_in_step(devices: list[DeviceAccount]) -> None:
+    place = common_place((device.ticks for device in devices), 3.0)
+    looks = [next_reading(device, 3.001, place, 0.13) for device in devices]
+    assert all(look.waits for look in looks)
+    assert len({round(look.instant or 0.0, 3) for look in looks}) == 1
+    # And clear of every tick, the one before it and the one that comes.
+    for device, look in zip(devices, looks, strict=True):
+        assert look.instant is not None
+        assert 0.001 < device.ticks.since_tick(look.instant) < PERIOD - 0.001
+
+
+@pytest.mark.parametrize("seconds_after_a_tick", [0.01, 0.03, 0.05, 0.07, 0.09])
+def test_a_look_that_would_show_nothing_new_is_left_out_unless_a_regular_one_would_be_made_for_it(
+    seconds_after_a_tick: float,
+) -> None:
+    account = trained(0.0)
+    looked = 3.0 + seconds_after_a_tick
+    place = common_place([account.ticks], looked)
+    left_out, in_company = (next_reading(account, looked, place, longest).instant for longest in (1.0, 0.0))
+    assert left_out is not None
+    assert in_company is not None
+    # Where it may wait for so long a tick has come before it is looked at again; else it is looked at with the others.
+    assert account.ticks.since_tick(left_out) < left_out - looked
+    assert in_company <= left_out
+    assert 0 < in_company - looked <= PERIOD + 1e-9
+
+
+def test_an_even_beat_that_is_not_known_well_any_more_is_looked_at_closely_and_as_a_counter_alone() -> None:
+    account = trained(0.0)
+    at = 3.0
+    while account.ticks.deviation(at) <= 0.015 * PERIOD:
+        at += 1.0
+    following = next_reading(account, at, 0.0, 0.13)
+    assert following == Next(following.instant, close=True)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_beat_that_is_seen_closely_now_and_then_is_not_taken_for_uneven(seed: int) -> None:
+    rng, ticks, at = random.Random(seed), TickTracker(), 0.5
+    while not ticks.locked:
+        ticks.see(at, at, counter_at(at, 0.0))
+        at += 0.00213
+    learnt = ticks.jitter
+    for _ in range(300):
+        # Half a minute of looks a tick apart, and then one tick seen between two looks that are 2.5 ms from each other.
+        at += 4.0 + rng.random()
+        tick = (int(at / PERIOD) + 1) * PERIOD
+        before = tick - 0.0025 * rng.random()
+        for look in (tick - PERIOD / 2, before, before + 0.0025):
+            ticks.see(look, look, counter_at(look, 0.0))
+        at = tick
+    assert ticks.locked
+    # It was even all the time: what was seen must not make it look less so than its training did.
+    assert ticks.jitter <= learnt + 0.0005
