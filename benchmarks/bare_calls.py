@@ -16,7 +16,11 @@ _INTERVAL_SECONDS = 0.1
 
 
 def main() -> None:
-    seconds = float(sys.argv[1])
+    print(read_all(float(sys.argv[1])))
+
+
+def read_all(seconds: float) -> float:
+    """Read for so many seconds; returns the part of one core that this process used meanwhile."""
     pynvml.nvmlInit()
     handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
     began, used = time.monotonic(), time.process_time()
@@ -27,7 +31,7 @@ def main() -> None:
             pynvml.nvmlDeviceGetFieldValues(handle, [(pynvml.NVML_FI_DEV_POWER_INSTANT, pynvml.NVML_POWER_SCOPE_GPU)])
         due += _INTERVAL_SECONDS
         time.sleep(max(0.0, due - time.monotonic()))
-    print((time.process_time() - used) / (time.monotonic() - began))
+    return (time.process_time() - used) / (time.monotonic() - began)
 
 
 if __name__ == "__main__":

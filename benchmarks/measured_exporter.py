@@ -19,13 +19,15 @@ from joulemark.client.transport import Transport
 
 
 class MeasuredExporter:
-    """An exporter in a process of its own, from `with` to its end, on a free port."""
+    """An exporter in a process of its own, from `with` to its end, on a free port; `python` runs it."""
 
-    def __init__(self, folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *options: str, environment: Mapping[str, str] | None = None, python: str = sys.executable
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
-        self._command = [sys.executable, "-c", "from joulemark.cli import main; main()", "serve"]
+        self._command = [python, "-c", "from joulemark.cli import main; main()", "serve"]
         self._command += ["--web.listen-address", f"127.0.0.1:{self.port}", "--state-dir", str(folder)]
         self._command += ["--log.level", "error", *options]
         self._environment = {**os.environ, **(environment or {})}
