@@ -38,6 +38,16 @@ def test_a_device_in_an_even_row_is_due_once_a_step_and_every_look_of_the_row_is
     assert looked == [(round(10.04 + INTERVAL * step, 6), {"gpu": True}) for step in range(10)]
 
 
+def test_a_device_whose_reading_never_comes_is_due_once_an_interval_and_not_all_the_time() -> None:
+    table, looks = read_once(), 0
+    table.want("gpu", Next(10.04, waits=True))
+    now = 10.0
+    while now < 20.0:
+        now = max(now + 1e-6, table.wait_for_next())
+        looks += bool(table.take(now))
+    assert 0.7 / INTERVAL * 10 <= looks <= 1.5 / INTERVAL * 10
+
+
 def test_a_close_look_is_of_the_counter_alone_and_puts_off_no_regular_reading() -> None:
     table = read_once()
     regular = table.wait_for_next()

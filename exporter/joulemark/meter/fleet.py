@@ -222,6 +222,7 @@ class Fleet:
                 self._timetable.want(key, self._wanted(found, found.outcome))
             else:
                 self.book()
+                self._timetable.want(key, Next())
 
     def _wanted(self, found: Found, reading: Reading) -> Next:
         """When its device wants a reading beside the regular ones; books this one if it is needed to know that."""

@@ -71,8 +71,12 @@ class Timetable:
         }
         for key in due:
             self._whole_at[key] = now if whole[key] else self._whole_at[key]
-            # Until its reading has come it is thought to be wanted as it was before.
-            self._due[key] = self._rows[key] + self.interval if key in self._rows else self._regular(key)
+            # Until its reading has come, if ever, it is thought to be wanted as it was before.
+            following = self._rows.pop(key, -math.inf) + self.interval
+            if following > now:
+                self._due[key] = self._rows[key] = following
+            else:
+                self._due[key] = self._regular(key)
         return whole
 
     def is_round(self, now: float) -> bool:
