@@ -18,6 +18,7 @@ import datetime
 import itertools
 import os
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -166,7 +167,7 @@ def transitions(switch: Callable[[int], None], seconds: float) -> None:
 
 
 def head(options: argparse.Namespace) -> str:
-    command = " ".join(["python -m benchmarks.meter_cost", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", "benchmarks.meter_cost", *sys.argv[1:]])
     return (
         "# Meter cost\n\n"
         f"{datetime.date.today()}, {os.cpu_count()} cores ({platform.processor() or platform.machine()}): "
