@@ -107,6 +107,22 @@ def test_a_device_is_never_read_twice_at_once(make_desk: Callable[..., Desk]) ->
     assert desk.found.count("gpu0") == 1
 
 
+def test_where_no_thread_can_be_had_nobody_who_orders_fails_and_what_was_ordered_is_read_later(
+    make_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    desk = make_desk()
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refuse)
+        desk.reader.order([Look(device, desk.source) for device in desk.source.devices])
+    assert "no thread can be had" in caplog.text
+    assert desk.found == []
+    desk.reader.order([Look(desk.source.devices[0], desk.source)])
+    wait_until(lambda: sorted(desk.found) == ["gpu0", "gpu1", "gpu2", "gpu3"])
+
+
 def test_slow_devices_are_read_side_by_side(make_desk: Callable[..., Desk]) -> None:
     # Nobody gets through before all four readings are under way.
     desk = make_desk(barrier=threading.Barrier(4))

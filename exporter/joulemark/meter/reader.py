@@ -181,8 +181,16 @@ class ThreadedReader:
                 # Who rested last finds most of what it needs still in the processor's cache.
                 self._resting.pop().release()
             elif self._workers < _MOST_WORKERS:
-                self._workers += 1
-                threading.Thread(target=self._work, name=f"joulemark-reader-{self._workers}", daemon=True).start()
+                self._hire()
+
+    def _hire(self) -> None:
+        try:
+            threading.Thread(target=self._work, name=f"joulemark-reader-{self._workers + 1}", daemon=True).start()
+        except RuntimeError as error:
+            # What is queued is read when a worker is free, or when one can be had with what is ordered next.
+            log.warning("no thread can be had for a reading (%s): is there a limit of processes?", error)
+        else:
+            self._workers += 1
 
     def _work(self) -> None:
         wakes = threading.Lock()
