@@ -6,8 +6,8 @@ A real `joulemark serve` reads the mock NVML of tests/nvml_mock, whose calls tak
 time; falling asleep and waking up cost CPU time too, so what the same calls cost by themselves is measured beside it.
 What a real driver computes in a call is not in these figures. CPU time is the process' own, from /proc. Times of calls
 hold whatever else the machine was doing, so every round is shown. What an idle FastAPI costs that makes the same calls
-tells how fast the machine is. An interpreter that was built with profile guidance,
-as distributions build theirs, needs less than one that was not: `--python` names one, or several, to run the exporter.
+tells how fast the machine is. An interpreter that was built with profile guidance, as distributions build theirs, needs
+less than one that was not: `--python` names one, or several, to run the exporter.
 Writes benchmarks/results/meter_cost.md.
 """
 

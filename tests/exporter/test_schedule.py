@@ -62,8 +62,10 @@ def test_a_look_that_would_show_nothing_new_is_left_out_unless_a_regular_one_wou
     assert in_company is not None
     # Where it may wait for so long a tick has come before it is looked at again; else it is looked at with the others.
     assert account.ticks.since_tick(left_out) < left_out - looked
-    assert in_company <= left_out
     assert 0 < in_company - looked <= PERIOD + 1e-9
+    nothing_new = account.ticks.since_tick(in_company) > in_company - looked
+    assert nothing_new == (seconds_after_a_tick <= 0.03)
+    assert left_out - in_company == pytest.approx(PERIOD if nothing_new else 0.0, abs=1e-6)
 
 
 def test_an_even_beat_that_is_not_known_well_any_more_is_looked_at_closely_and_as_a_counter_alone() -> None:
@@ -93,3 +95,14 @@ def test_a_beat_that_is_seen_closely_now_and_then_is_not_taken_for_uneven(seed: 
     assert ticks.locked
     # It was even all the time: what was seen must not make it look less so than its training did.
     assert ticks.jitter <= learnt + 0.0005
+
+
+def test_a_beat_that_has_changed_is_learnt_anew_though_most_looks_have_a_tick_between_them() -> None:
+    account = trained(0.0)
+    ticks, moved = account.ticks, 0.04
+    # The counter refreshes 40 ms later than it did; every two seconds one tick is seen closely.
+    for at in (4.0, 6.0, 8.0):
+        assert ticks.locked
+        for look in (at - 0.05, at + moved - 0.001, at + moved + 0.001):
+            ticks.see(look, look, counter_at(look, moved))
+    assert not ticks.locked

@@ -86,7 +86,7 @@ class LedgerFile:
             return False
         try:
             return self.path.stat().st_ino != self._inode
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return True
 
     def into_memory(self) -> sqlite3.Connection:

@@ -32,10 +32,10 @@ class Bookings:
         self._changes.devices.add(account.device.key)
         for booking in settlement.bookings:
             self._book(account, booking)
-        if settlement.events:
-            breaks = [event for event in _BREAKS if event in settlement.events]
-            for reason in breaks[:1]:
-                self._note_break(account.device.key, reason)
+        # Mostly nothing is noticed, and this is done with every reading.
+        breaks = [event for event in _BREAKS if event in settlement.events] if settlement.events else []
+        if breaks:
+            self._note_break(account.device.key, breaks[0])
 
     def book_gap(self, account: DeviceAccount, holders: tuple[str, ...], gap: Gap) -> None:
         """Count a stretch that nothing tells of; all it may hold is uncertain for the windows that held the device."""

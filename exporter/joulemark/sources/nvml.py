@@ -18,7 +18,7 @@ from ..errors import ReadFailed, SourceUnavailable
 from .base import Device, Reading, Vitals
 from .bounded import BoundedCalls
 from .nvml_calls import has_none, optional, reason, remedy
-from .nvml_gauge import AVERAGED_CALL, INSTANT_CALL, INSTANT_FIELD, MODULE_FIELD, Gauge, find_gauge
+from .nvml_gauge import AVERAGED_CALL, INSTANT_CALL, INSTANT_FIELD, MODULE_FIELD, Gauge, find_gauge, limit_watts
 from .nvml_refusals import Refusals
 from .nvml_vitals import vitals_of
 
@@ -28,9 +28,6 @@ log = logging.getLogger(__name__)
 
 COUNTER = "nvml_counter"
 POWER = "nvml_power"
-_DEFAULT_LIMIT_WATTS = 2000.0
-# Board power may pass its limit for moments; half as much more is still physics.
-_LIMIT_HEADROOM = 1.5
 # How long a reload of the library waits for calls in progress.
 _QUIET_SECONDS = 1.0
 # How long a GPU may take to be found and described before the others go on without it.
@@ -277,7 +274,7 @@ class NvmlSource:
             model=f"{model} (whole module, CPU included)" if gauge.of_module else model,
             driver=_text(pynvml.nvmlSystemGetDriverVersion()),
             epoch=self._epoch(),
-            power_limit_watts=_limit_watts(handle),
+            power_limit_watts=limit_watts(handle),
             averaging_seconds=gauge.averaging_seconds,
             fallback=POWER,
             gauge=gauge.name,
@@ -291,13 +288,6 @@ class NvmlSource:
             return f"{self._clock.boot()}:{self._module.stat().st_ino}"
         except OSError:
             return self._clock.boot()
-
-
-def _limit_watts(handle: Any) -> float:
-    """What no reading can exceed; the highest limit that may be set counts, as it can be set at any time."""
-    limits = optional(pynvml.nvmlDeviceGetPowerManagementLimitConstraints, handle) or (0, 0)
-    limit = max(limits[1], optional(pynvml.nvmlDeviceGetPowerManagementLimit, handle, default=0))
-    return limit / 1e3 * _LIMIT_HEADROOM if limit else _DEFAULT_LIMIT_WATTS
 
 
 def _text(value: str | bytes) -> str:

@@ -20,6 +20,9 @@ AVERAGING_SECONDS = 1.0
 INSTANT_FIELD, MODULE_FIELD, INSTANT_CALL, AVERAGED_CALL = (
     "instant_field", "module_field", "instant_call", "averaged_call",
 )  # fmt: skip
+_DEFAULT_LIMIT_WATTS = 2000.0
+# Board power may pass its limit for moments; half as much more is still physics.
+_LIMIT_HEADROOM = 1.5
 _GA100 = re.compile(r"\b(A100X?|A30X?|A800|PG506)\b")
 
 
@@ -61,6 +64,13 @@ def find_gauge(handle: Any, model: str) -> Gauge:
     if not has_none(gpu.watts, handle):
         return gpu
     return Gauge(None, AVERAGING_SECONDS if _averages(handle, model) else 0.0)
+
+
+def limit_watts(handle: Any) -> float:
+    """What no reading can exceed; the highest limit that may be set counts, as it can be set at any time."""
+    limits = optional(pynvml.nvmlDeviceGetPowerManagementLimitConstraints, handle) or (0, 0)
+    limit = max(limits[1], optional(pynvml.nvmlDeviceGetPowerManagementLimit, handle, default=0))
+    return limit / 1e3 * _LIMIT_HEADROOM if limit else _DEFAULT_LIMIT_WATTS
 
 
 def _averages(handle: Any, model: str) -> bool:
