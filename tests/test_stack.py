@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from board_files import boards, defaults, queries, substituted
 from exporter_process import free_port
 
 ROOT = Path(__file__).parents[1]
+BINARY = str(Path(sys.executable).with_name("joulemark"))
 
 pytestmark = [
     pytest.mark.prometheus,
@@ -85,19 +87,11 @@ def checkout(tmp_path: Path) -> Iterator[Checkout]:
     checkout.stack("down")
 
 
-def test_promql_knows_each_stage_as_the_ledger_does_through_a_killed_exporter(checkout: Checkout) -> None:
-    up = checkout.stack("up")
-    assert up.returncode == 0, up.stdout + up.stderr
-    assert up.stdout.count("Queries worth trying") == 1
-    checkout.api("PUT", "/stage", run="kd-1", stage="teacher", phase="logit_caching", ttl_seconds=60)
-    time.sleep(3)
-    window = checkout.api("PUT", "/stage", run="kd-1", stage="student", ttl_seconds=60)["id"]
-    time.sleep(2)
-    os.kill(checkout.running["exporter_pid"], signal.SIGKILL)
-    time.sleep(1)
-    binary = str(Path(sys.executable).with_name("joulemark"))
-    restarted = subprocess.Popen(
-        [binary, "serve", "--web.listen-address", f"127.0.0.1:{checkout.port}", "--state-dir", ".joulemark/ledger"],
+@contextmanager
+def restarted(checkout: Checkout) -> Iterator[None]:
+    """An exporter on the ledger that the killed one has left."""
+    process = subprocess.Popen(
+        [BINARY, "serve", "--web.listen-address", f"127.0.0.1:{checkout.port}", "--state-dir", ".joulemark/ledger"],
         cwd=checkout.folder,
         env=checkout.env,
         stderr=subprocess.DEVNULL,
@@ -110,38 +104,65 @@ def test_promql_knows_each_stage_as_the_ledger_does_through_a_killed_exporter(ch
                 break
             except httpx.TransportError:
                 time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def assert_promql_agrees(checkout: Checkout, record: dict[str, Any]) -> None:
+    """Prometheus knows of the run what its record says, and counted on through the kill."""
+    for stage in record["stages"]:
+        query = f'run_stage:joulemark_energy_joules:sum{{run="kd-1",stage="{stage["stage"]}"}}'
+        checkout.wait_for(query, stage["joules"])
+    checkout.wait_for('run:joulemark_energy_joules:sum{run="kd-1"}', record["joules"])
+    checkout.wait_for('run:joulemark_energy_joules_per_token:ratio{run="kd-1"}', record["joules"] / 1000)
+    (row,) = checkout.query("joulemark_build_info")
+    assert row["metric"]["instance"] == "127.0.0.1:9871"
+    checkout.wait_for("max(device:joulemark_energy_residual_joules:abs) < bool 1e-6", 1.0)
+    (row,) = checkout.query('resets(joulemark_device_energy_joules_total{device="gpu0"}[1m])')
+    assert float(row["value"][1]) == 0
+
+
+def assert_board_answers(checkout: Checkout) -> None:
+    board = boards()["pipelines"]
+    for asked in queries("pipelines", board):
+        # Curves of stages that do not run are empty, and no zone and no price are configured.
+        if asked.instant and asked.ref_id not in ("F", "G"):
+            checkout.wait_for_any(substituted(asked.expr, defaults(board)))
+
+
+def assert_reported(checkout: Checkout) -> None:
+    argv = [BINARY, "report", "kd-1", "--url", f"http://127.0.0.1:{checkout.port}", "--output", "report"]
+    argv += ["--prometheus", checkout.running["prometheus_url"]]
+    report = subprocess.run(argv, cwd=checkout.folder, env=checkout.env, capture_output=True, text=True)
+    assert report.returncode == 0, report.stderr
+    assert "100.00" in report.stdout
+    assert "MODELLED" in report.stdout
+    for name in ("index.html", "stage_breakdown.png", "energy_quality.png"):
+        assert (checkout.folder / "report" / name).stat().st_size > 1000
+
+
+def test_promql_knows_each_stage_as_the_ledger_does_through_a_killed_exporter(checkout: Checkout) -> None:
+    up = checkout.stack("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert up.stdout.count("Queries worth trying") == 1
+    checkout.api("PUT", "/stage", run="kd-1", stage="teacher", phase="logit_caching", ttl_seconds=60)
+    time.sleep(3)
+    window = checkout.api("PUT", "/stage", run="kd-1", stage="student", ttl_seconds=60)["id"]
+    time.sleep(2)
+    os.kill(checkout.running["exporter_pid"], signal.SIGKILL)
+    time.sleep(1)
+    with restarted(checkout):
         time.sleep(2)
         checkout.api("DELETE", f"/stage/{window}", tokens={"trained": 1000})
         checkout.api("POST", "/runs/kd-1/scores", benchmark="gsm8k", score=0.41, reference=0.62, n=1319)
         time.sleep(0.5)
         record = checkout.api("GET", "/runs/kd-1")
         assert [stage["stage"] for stage in record["stages"]] == ["teacher", "student"]
-        for stage in record["stages"]:
-            query = f'run_stage:joulemark_energy_joules:sum{{run="kd-1",stage="{stage["stage"]}"}}'
-            checkout.wait_for(query, stage["joules"])
-        checkout.wait_for('run:joulemark_energy_joules:sum{run="kd-1"}', record["joules"])
-        checkout.wait_for('run:joulemark_energy_joules_per_token:ratio{run="kd-1"}', record["joules"] / 1000)
-        (row,) = checkout.query("joulemark_build_info")
-        assert row["metric"]["instance"] == "127.0.0.1:9871"
-        checkout.wait_for("max(device:joulemark_energy_residual_joules:abs) < bool 1e-6", 1.0)
-        (row,) = checkout.query('resets(joulemark_device_energy_joules_total{device="gpu0"}[1m])')
-        assert float(row["value"][1]) == 0
-        board = boards()["pipelines"]
-        for asked in queries("pipelines", board):
-            # Curves of stages that do not run are empty, and no zone and no price are configured.
-            if asked.instant and asked.ref_id not in ("F", "G"):
-                checkout.wait_for_any(substituted(asked.expr, defaults(board)))
-        argv = [binary, "report", "kd-1", "--url", f"http://127.0.0.1:{checkout.port}", "--output", "report"]
-        argv += ["--prometheus", checkout.running["prometheus_url"]]
-        report = subprocess.run(argv, cwd=checkout.folder, env=checkout.env, capture_output=True, text=True)
-        assert report.returncode == 0, report.stderr
-        assert "100.00" in report.stdout
-        assert "MODELLED" in report.stdout
-        for name in ("index.html", "stage_breakdown.png", "energy_quality.png"):
-            assert (checkout.folder / "report" / name).stat().st_size > 1000
-    finally:
-        restarted.terminate()
-        restarted.wait(timeout=20)
+        assert_promql_agrees(checkout, record)
+        assert_board_answers(checkout)
+        assert_reported(checkout)
 
 
 def test_a_prometheus_that_cannot_listen_is_named_and_nothing_is_left_running(checkout: Checkout) -> None:
