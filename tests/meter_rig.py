@@ -49,7 +49,7 @@ class Rig:
         for _ in range(round(seconds / 0.1)):
             self.clock.advance(0.1)
             self.meter.sample()
-        self.meter.commit()
+        self.meter.keep_up()
 
     def begin(self, run: str, stage: str, **fields: object) -> str:
         summary, _ = self.meter.begin(StageRequest(run, stage, **fields))  # type: ignore[arg-type]

@@ -80,7 +80,7 @@ class Day:
         for second in range(3600):
             self._clock.advance(1.0)
             self._meter.sample()
-            self._meter.commit()
+            self._meter.keep_up()
             if second % 600 == 0:
                 self._begin_run()
             if second % 60 == 0:

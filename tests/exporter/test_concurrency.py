@@ -42,7 +42,7 @@ steps = st.one_of(
     begins,
     st.tuples(st.just("heartbeat"), st.integers(0, 50)),
     st.tuples(st.just("end"), st.integers(0, 50)),
-    st.tuples(st.sampled_from(["tick", "read", "scrape", "commit", "runs", "score"]), st.just(0)),
+    st.tuples(st.sampled_from(["tick", "read", "scrape", "keep_up", "runs", "score"]), st.just(0)),
 )
 plans = st.lists(st.lists(steps, min_size=3, max_size=14), min_size=2, max_size=5)
 
@@ -104,8 +104,8 @@ class Actor:
     def do_runs(self, _: int) -> None:
         self.rig.meter.runs()
 
-    def do_commit(self, _: int) -> None:
-        self.rig.meter.commit()
+    def do_keep_up(self, _: int) -> None:
+        self.rig.meter.keep_up()
 
     def do_score(self, _: int) -> None:
         self.rig.meter.score("a", "gsm8k", 0.5, None, None)

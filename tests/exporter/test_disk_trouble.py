@@ -128,7 +128,7 @@ def test_runs_that_leave_memory_meanwhile_come_back_with_all_they_had(rig: Rig, 
         rig.meter.end(window, {"trained": 7})
         rig.wait(1)
         rig.scrape()
-        rig.meter.commit()
+        rig.wait(1)
     assert {key[0] for key in rig.joules()} == {"", "three"}
     joules = rig.meter.run_record("one")["joules"]
     rig.begin("one", "student")

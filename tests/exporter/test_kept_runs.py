@@ -52,13 +52,13 @@ def test_a_finished_run_leaves_only_after_a_scrape_has_seen_its_final_value(rig:
     # Seen, but not its last words.
     rig.meter.declare("one", {"teacher": "T"})
     rig.meter.declare("three", {"teacher": "T"})
-    rig.meter.commit()
+    rig.wait(1)
     assert shown(rig) == ["one", "three"]
     finish(rig, "five")
     finish(rig, "six")
     assert shown(rig) == ["five", "one", "six", "three"]
     rig.scrape()
-    rig.meter.commit()
+    rig.wait(1)
     assert shown(rig) == ["five", "six"]
     assert rig.samples()["joulemark_runs_unseen_total"] == 0
 
@@ -72,7 +72,7 @@ def test_what_no_scrape_has_seen_is_still_there_after_a_kill(rig: Rig) -> None:
     assert gone_down(before, after) == []
     assert len(shown(rig)) == 4
     rig.scrape()
-    rig.meter.commit()
+    rig.wait(1)
     assert len(shown(rig)) == 2
 
 
@@ -90,7 +90,7 @@ def test_no_counter_goes_down_when_a_run_comes_back(rig: Rig) -> None:
     for name in ("one", "two", "three", "four"):
         finish(rig, name)
         rig.scrape()
-        rig.meter.commit()
+        rig.wait(1)
     seen = rig.samples()
     assert seen[RETIRED % ""] > 0
     window = rig.begin("one", "student")
@@ -112,7 +112,7 @@ def test_a_pruned_run_leaves_its_joules_with_the_device(rig: Rig) -> None:
     for name in ("one", "two", "three"):
         finish(rig, name)
         rig.scrape()
-        rig.meter.commit()
+        rig.wait(1)
     before = rig.samples()
     assert shown(rig) == ["three", "two"]
     for name in ("one", "three"):
@@ -209,7 +209,7 @@ def test_stages_of_one_run_are_bounded(rig: Rig) -> None:
     for name in ("two", "three", "four"):
         finish(rig, name)
     rig.scrape()
-    rig.meter.commit()
+    rig.wait(1)
     before = rig.meter.runs()
     with pytest.raises(LimitReached):
         rig.begin("one", "student", phase="another")

@@ -100,7 +100,7 @@ class VirtualBench:
         """Sample, commit and recover as the exporter's threads do, until an instant."""
         if self.meter.handed_over:
             self.meter.handed_over = False
-            self.meter.fleet.sample(patience=0.0)
+            self.meter.fleet.order()
         while True:
             due = max(self.meter.fleet.next_reading(), self.clock.steady())
             if due >= end:
@@ -111,7 +111,7 @@ class VirtualBench:
             now = self.clock.steady()
             self.meter.fleet.look(now)
             if now - self._committed >= 1.0:
-                self.meter.commit()
+                self.meter.keep_up()
                 self._committed = now
             if now - self._recovered >= 1.0:
                 self.meter.recover()

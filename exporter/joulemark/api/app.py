@@ -34,10 +34,13 @@ def create_app(meter: Meter, links: dict[str, str] | None = None, beside: Sequen
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Newer releases look with every request whether somebody wants traces of it.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         generate_unique_id_function=lambda route: route.name,
     )
     problems.install(app)
-    app.include_router(pages.router(meter, release, links or {}, beside))
+    # Who asks for a call is compared with each of these in turn: those that are made most often come first.
     for part in (stages, devices, factors, runs):
         app.include_router(part.router(meter), prefix="/api/v1")
+    app.include_router(pages.router(meter, release, links or {}, beside))
     return app

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import anyio
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
@@ -16,23 +14,18 @@ from .accepted import example_of
 from .problems import Refused
 
 MAX_BODY_BYTES = 64 * 1024
-BODY_SECONDS = 10.0
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def body_of(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:
-    """A dependency that gives the request's body as `model`; an empty body is one without fields."""
-
-    async def read(request: Request) -> Model:
-        raw = await _bytes(request)
-        data = _json(raw, model) if raw.strip() else {}
-        try:
-            return model.model_validate(data)
-        except ValidationError as error:
-            raise problems.from_validation(error, model) from error
-
-    return read
+async def body_of(request: Request, model: type[Model]) -> Model:
+    """The request's body as `model`; an empty body is one without fields. Raises Refused for what is none."""
+    raw = await _bytes(request)
+    data = _json(raw, model) if raw.strip() else {}
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise problems.from_validation(error, model) from error
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
@@ -43,24 +36,21 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 async def _bytes(request: Request) -> bytes:
-    try:
-        with anyio.fail_after(BODY_SECONDS):
-            return await _whole(request)
-    except (TimeoutError, ClientDisconnect):
-        raise Refused(
-            408, "Body incomplete", f"the body was not whole within {BODY_SECONDS:.0f} s",
-            remedy="send it at once, with its right Content-Length",
-        ) from None  # fmt: skip
-
-
-async def _whole(request: Request) -> bytes:
+    """All of the body; how long that may take is the connection's concern."""
     raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > MAX_BODY_BYTES:
-            raise Refused(
-                413, "Body too large", f"the body is longer than {MAX_BODY_BYTES} bytes", remedy="send less in one call"
-            )
+    try:
+        async for chunk in request.stream():
+            raw += chunk
+            if len(raw) > MAX_BODY_BYTES:
+                raise Refused(
+                    413, "Body too large", f"the body is longer than {MAX_BODY_BYTES} bytes",
+                    remedy="send less in one call",
+                )  # fmt: skip
+    except ClientDisconnect:
+        # Nobody is there any more who would read this.
+        raise Refused(
+            408, "Body incomplete", "the connection ended before the body did", remedy="send it anew"
+        ) from None
     return bytes(raw)
 
 

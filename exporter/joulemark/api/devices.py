@@ -10,7 +10,7 @@ from ..ledger.snapshot import DeviceView
 from ..meter.meter import Meter
 from .answers import DeviceRecord
 from .problems import READ, refusals
-from .threads import READS, in_threads
+from .threads import READS, in_thread
 
 
 def router(meter: Meter) -> APIRouter:
@@ -18,10 +18,9 @@ def router(meter: Meter) -> APIRouter:
     calls = APIRouter(tags=["devices"])
 
     @calls.get("/devices", response_model=list[DeviceRecord], responses=refusals(*READ))
-    @in_threads(READS)
-    def devices() -> list[dict[str, Any]]:
+    async def devices() -> list[dict[str, Any]]:
         """The devices: watts, joules so far, source and its health, and whether the energy is modelled."""
-        return [_record(view) for view in meter.devices()]
+        return [_record(view) for view in await in_thread(READS, meter.devices)]
 
     return calls
 

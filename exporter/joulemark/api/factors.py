@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from ..meter.meter import Meter
 from .answers import FactorsRecord
 from .problems import READ, refusals
-from .threads import READS, in_threads
 
 
 def router(meter: Meter) -> APIRouter:
@@ -17,8 +16,7 @@ def router(meter: Meter) -> APIRouter:
     calls = APIRouter(tags=["devices"])
 
     @calls.get("/factors", response_model=FactorsRecord, responses=refusals(*READ))
-    @in_threads(READS)
-    def factors() -> dict[str, Any]:
+    async def factors() -> dict[str, Any]:
         """PUE, the grid's carbon intensity and the price of a kWh, as configured; null is not configured."""
         return meter.factors.as_json()
 

@@ -17,7 +17,7 @@ from ..exposition.page import Page
 from ..meter.meter import Meter
 from ..probes import probes
 from .problems import Refused
-from .threads import SCRAPES, in_threads
+from .threads import SCRAPES, in_thread
 
 # A page on loopback is not worth compressing well.
 _GZIP_LEVEL = 1
@@ -35,9 +35,8 @@ def router(meter: Meter, release: str, links: dict[str, str], beside: Sequence[B
     static = {name: _page(name) for name in _STATIC}
 
     @pages.get("/metrics")
-    @in_threads(SCRAPES)
-    def metrics(request: Request) -> Response:
-        return _scrape(meter, page, request.headers, [sample for samples in beside for sample in samples()])
+    async def metrics(request: Request) -> Response:
+        return await in_thread(SCRAPES, _scrape, meter, page, request.headers, beside)
 
     @pages.get("/")
     async def overview() -> Response:
@@ -57,10 +56,11 @@ def router(meter: Meter, release: str, links: dict[str, str], beside: Sequence[B
     return pages
 
 
-def _scrape(meter: Meter, page: Page, asked: Headers, beside: Iterable[Sample]) -> Response:
+def _scrape(meter: Meter, page: Page, asked: Headers, beside: Sequence[Beside]) -> Response:
     _, content_type = choose_encoder(asked.get("accept", ""))
     snapshot = meter.snapshot()
-    body = page.text(snapshot, beside, openmetrics=content_type.startswith("application/openmetrics-text"))
+    more = [sample for samples in beside for sample in samples()]
+    body = page.text(snapshot, more, openmetrics=content_type.startswith("application/openmetrics-text"))
     headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
     if gzip_accepted(asked.get("accept-encoding", "")):
         body = gzip.compress(body, _GZIP_LEVEL, mtime=0)

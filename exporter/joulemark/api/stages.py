@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 
 from ..ledger.state import StageRequest
 from ..meter.meter import Meter
 from .answers import Switched, WindowSummary
 from .body import body_of, schema_of
-from .problems import READ, WRITE, refusals
+from .problems import READ, WRITE, Refused, refusals
 from .requests import EndBody, StageBody, TokensBody
-from .threads import READS, WRITES, in_threads
+from .threads import READS, WRITES, in_thread
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=128,
-        pattern=r"^[!-~]+$",
-        description="a name of this one transition, made up by the caller, for example a UUID: sent again with the "
-        "same key, the transition is answered with the same windows and changes nothing; the same key with another "
-        "body is refused (422); the latest 4096 keys are kept",
-    ),
-]
+# By hand, as the framework looks at the declaration of a header anew with every request.
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "a name of this one transition, made up by the caller, for example a UUID: sent again with the same "
+    "key, the transition is answered with the same windows and changes nothing; the same key with another body is "
+    "refused (422); the latest 4096 keys are kept",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+}
+_KEY = re.compile(r"[!-~]{1,128}")
 WindowId = Annotated[str, Path(description="as PUT /stage answered it", examples=["0f3b6d1c2a4e5f60"])]
 
 
@@ -33,13 +33,17 @@ def router(meter: Meter) -> APIRouter:
     """The calls over this meter."""
     calls = APIRouter(tags=["stages"])
 
+    def begin(body: StageBody, key: str) -> dict[str, Any]:
+        summary, ended = meter.begin(StageRequest(**dict(body)), key)
+        return {**summary, "ended": ended[-1] if ended else None, "also_ended": ended[:-1]}
+
     @calls.put(
-        "/stage", openapi_extra=schema_of(StageBody), response_model=Switched, responses=refusals(*WRITE, 404, 409)
+        "/stage",
+        openapi_extra={**schema_of(StageBody), "parameters": [IDEMPOTENCY_KEY]},
+        response_model=Switched,
+        responses=refusals(*WRITE, 404, 409),
     )
-    @in_threads(WRITES)
-    def switch(
-        body: Annotated[StageBody, Depends(body_of(StageBody))], idempotency_key: IdempotencyKey = None
-    ) -> dict[str, Any]:
+    async def switch(request: Request) -> dict[str, Any]:
         """End this run's window on these devices and begin the new one.
 
         One reading ends the old window and begins the new one. A device that a window of another run holds is refused
@@ -47,14 +51,13 @@ def router(meter: Meter) -> APIRouter:
         that it began before and begins another of the same stage: no joule is counted twice, but there are two windows.
         Sent again with the key of a window whose run was removed since, it is refused as not found.
         """
-        summary, ended = meter.begin(StageRequest(**body.model_dump()), idempotency_key or "")
-        return {**summary, "ended": ended[-1] if ended else None, "also_ended": ended[:-1]}
+        key = _idempotency_key(request)
+        return await in_thread(WRITES, begin, await body_of(request, StageBody), key)
 
     @calls.get("/stage", response_model=list[WindowSummary], responses=refusals(*READ))
-    @in_threads(READS)
-    def active() -> list[dict[str, object]]:
+    async def active() -> list[dict[str, object]]:
         """The open windows, oldest first."""
-        return meter.active()
+        return await in_thread(READS, meter.active)
 
     _windows(calls, meter)
     return calls
@@ -62,13 +65,12 @@ def router(meter: Meter) -> APIRouter:
 
 def _windows(calls: APIRouter, meter: Meter) -> None:
     @calls.get("/windows", response_model=list[WindowSummary], responses=refusals(*READ, 422))
-    @in_threads(READS)
-    def windows(
+    async def windows(
         run: Annotated[str | None, Query(max_length=128, description="of this run; of all when left out")] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 20,
     ) -> list[dict[str, object]]:
         """The windows that began last, newest first, those that have ended included."""
-        return meter.windows(limit, run)
+        return await in_thread(READS, meter.windows, limit, run)
 
     @calls.post(
         "/stage/{window_id}/heartbeat",
@@ -76,10 +78,10 @@ def _windows(calls: APIRouter, meter: Meter) -> None:
         response_model=WindowSummary,
         responses=refusals(*WRITE, 404),
     )
-    @in_threads(WRITES)
-    def heartbeat(window_id: WindowId, body: Annotated[TokensBody, Depends(body_of(TokensBody))]) -> dict[str, object]:
+    async def heartbeat(request: Request, window_id: WindowId) -> dict[str, object]:
         """Renew the lease; cumulative token counts, so that a retry adds nothing."""
-        return meter.heartbeat(window_id, body.tokens)
+        body = await body_of(request, TokensBody)
+        return await in_thread(WRITES, meter.heartbeat, window_id, body.tokens)
 
     @calls.delete(
         "/stage/{window_id}",
@@ -87,7 +89,18 @@ def _windows(calls: APIRouter, meter: Meter) -> None:
         response_model=WindowSummary,
         responses=refusals(*WRITE, 404),
     )
-    @in_threads(WRITES)
-    def end(window_id: WindowId, body: Annotated[EndBody, Depends(body_of(EndBody))]) -> dict[str, object]:
+    async def end(request: Request, window_id: WindowId) -> dict[str, object]:
         """End the window and answer its summary; a repeated call answers the same."""
-        return meter.end(window_id, body.tokens, failed=body.failed)
+        body = await body_of(request, EndBody)
+        return await in_thread(WRITES, meter.end, window_id, body.tokens, failed=body.failed)
+
+
+def _idempotency_key(request: Request) -> str:
+    """The header's value, "" without it."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise Refused(
+            422, "Invalid field", f"Idempotency-Key: {key[:120]!r} is no key", field="Idempotency-Key",
+            remedy="use 1 to 128 characters of ASCII without spaces, for example a UUID",
+        )  # fmt: skip
+    return key or ""

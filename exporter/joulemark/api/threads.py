@@ -5,31 +5,33 @@ What waits for a disk runs in a thread; the framework checks its answer without 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-import anyio
-from anyio.to_thread import run_sync
+from .problems import Refused
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-SCRAPES = anyio.CapacityLimiter(2)
-READS = anyio.CapacityLimiter(4)
-WRITES = anyio.CapacityLimiter(40)
+SCRAPES = ThreadPoolExecutor(2, "joulemark-scrape")
+READS = ThreadPoolExecutor(4, "joulemark-read")
+WRITES = ThreadPoolExecutor(40, "joulemark-write")
 
 
-def in_threads(
-    limiter: anyio.CapacityLimiter,
-) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Awaitable[Result]]]:
-    """Make a call run in a thread, as many at once as the limiter says; the others wait their turn."""
-
-    def decorate(call: Callable[Parameters, Result]) -> Callable[Parameters, Awaitable[Result]]:
-        @functools.wraps(call)
-        async def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-            return await run_sync(functools.partial(call, *args, **kwargs), limiter=limiter)
-
-        return run
-
-    return decorate
+async def in_thread(
+    threads: Executor, call: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """What a call returns that runs in one of these threads, in its turn; raises Refused where none can be had."""
+    calls = [call]
+    try:
+        answer = asyncio.get_running_loop().run_in_executor(threads, lambda: calls.pop()(*args, **kwargs))
+    except RuntimeError as error:
+        # It is queued all the same: what is refused must not be carried out later.
+        calls.clear()
+        raise Refused(
+            503, "Out of threads", f"no thread can be had for this call: {error}",
+            remedy="see whether there is a limit of processes (ulimit -u, or a container's pids limit), and try again",
+        ) from error  # fmt: skip
+    return await answer

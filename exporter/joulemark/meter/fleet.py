@@ -65,21 +65,28 @@ class Fleet:
     # -- readings ------------------------------------------------------------------------------------------
 
     def sample(self, *, patience: float = PATIENCE_SECONDS, vitals: bool = False) -> None:
-        """Read every device once and book what it gained; waits for slow devices only so long.
-
-        With a patience of 0 it waits for none, and what they gain is booked with whatever comes next.
-        """
+        """Read every device once and book what it gained; waits for slow devices only so long."""
         with self._lock:
             looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in self.devices]
             self._timetable.note(self._clock.steady(), self._read_by)
-        if not patience:
-            self._reader.order(looks)
-            return
         self._reader.read(looks, patience)
         self._notice_hung()
         with self._lock:
             self.book()
             self._ledger.expire(self._clock.steady(), self._clock.wall())
+
+    def order(self) -> None:
+        """Have every device read at once and wait for none; what they gain is booked with whatever comes next.
+
+        The counter tells, so that a gauge is read besides only where its latest value is not fresh.
+        """
+        with self._lock:
+            now, accounts = self._clock.steady(), self._ledger.state.accounts
+            keys = [device.key for device in self.devices]
+            stale = {key for key in keys if self._timetable.is_stale(key, now) or not accounts[key].counting}
+            looks = [Look(x, self._read_by[x.key], x.key in stale) for x in self.devices]
+            self._timetable.note(now, stale)
+        self._reader.order(looks)
 
     def next_reading(self) -> float:
         """When the next reading is due; whoever asks waits until then, and is woken if one is due sooner."""
@@ -121,16 +128,13 @@ class Fleet:
             if self._timetable.is_sooner():
                 self._wake()
 
-    def find_place(self, now: float) -> None:
-        """Find anew where looks lie between the ticks of the devices; about once a second."""
+    def keep_up(self, now: float) -> None:
+        """Find anew where looks lie between the ticks of the devices, and compare each one's two estimators."""
         accounts = self._ledger.state.accounts
         self._place = common_place((accounts[device.key].ticks for device in self.devices), now)
-
-    def note_agreement(self, steady: float) -> None:
-        """Compare the two estimators of each device that has two; about once a second."""
         for device in self.devices:
-            one, agreement = self._ledger.state.accounts[device.key], self._agreement[device.key]
-            seen = Seen(steady, one.total_joules, one.integral_joules, one.integral_variance)
+            one, agreement = accounts[device.key], self._agreement[device.key]
+            seen = Seen(now, one.total_joules, one.integral_joules, one.integral_variance)
             if agreement.note(seen if one.counting and one.sensor else None, one.gap_seconds):
                 log.warning("device=%s event=estimators_%s", device.name, agreement)
 

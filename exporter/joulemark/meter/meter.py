@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +23,7 @@ from ..ledger.state import StageRequest
 from ..ledger.windows import Window
 from ..sources.base import Source
 from .alarm import Alarm
+from .durable import COMMIT_SECONDS, DurableLedger
 from .fleet import HUNG_SECONDS, PATIENCE_SECONDS, Fleet
 from .views import Views
 
@@ -53,7 +53,6 @@ class Meter:
         connect: Connect = connect,
     ) -> None:
         self._clock = clock
-        self._keep_runs = keep_runs
         self._store = Store(state_dir, connect)
         modelled = any(device.modelled for source in sources for device in source.devices)
         state = self._store.load(keep_runs, clock.boot())
@@ -63,13 +62,14 @@ class Meter:
         self._lock = threading.RLock()
         self.alarm = Alarm()
         self.fleet = Fleet(self.ledger, self._lock, clock, self.alarm.wake, interval=interval, threads=threads)
+        self._durable = DurableLedger(self.ledger, self._store, self._lock, self.fleet.book, clock, keep_runs=keep_runs)
         self._host = Host(state.ledger_id, factors, gpus_present)
         self._views = Views(self.ledger, self.fleet, self._host)
         for source in sources:
             self.fleet.take(source)
         self.ledger.resume(clock.steady(), clock.wall())
         self.sample(patience=HUNG_SECONDS)
-        self.commit()
+        self.keep_up()
         self._look(lambda: None)
 
     # -- readings ------------------------------------------------------------------------------------------
@@ -80,14 +80,14 @@ class Meter:
 
     def add_source(self, source: Source) -> None:
         """Take up a source that came later."""
-        with self._booked():
+        with self._durable.booked():
             self.fleet.take_late(source)
             self.ledger.resume(self._clock.steady(), self._clock.wall())
 
     def recover(self) -> None:
         """Try to get failing devices back; may wait for a driver."""
         if self.fleet.recover():
-            with self._booked():
+            with self._durable.booked():
                 self.ledger.resume(self._clock.steady(), self._clock.wall())
 
     @property
@@ -95,16 +95,23 @@ class Meter:
         """What CO2e and cost are derived with."""
         return self._host.factors
 
-    def commit(self) -> None:
-        """Have all that is booked written, without waiting for the disk; let go what memory need not hold."""
-        with self._booked():
-            self.ledger.expire(self._clock.steady(), self._clock.wall())
-            self.fleet.note_agreement(self._clock.steady())
-            self.fleet.find_place(self._clock.steady())
-            self.ledger.count_seconds(self._clock.steady())
-            self._store.save(self.ledger.changes)
-            self.ledger.forget_settled()
-            self.ledger.runs.forget(self._keep_runs)
+    @property
+    def saved_at(self) -> float:
+        """When all that was booked was last taken away to disk, in seconds of the steady clock."""
+        return self._durable.saved_at
+
+    def keep_up(self) -> None:
+        """What is to be done about once a second, without waiting for the disk.
+
+        Where a transition has just saved all, no other commit is made.
+        """
+        steady = self._clock.steady()
+        with self._durable.booked() as ledger:
+            ledger.expire(steady, self._clock.wall())
+            self.fleet.keep_up(steady)
+            ledger.count_seconds(steady)
+            if steady - self.saved_at >= COMMIT_SECONDS:
+                self._durable.save()
 
     def keep_copy(self) -> int:
         """Renew the good copy of the ledger; returns its bytes, raises sqlite3.Error or OSError where it cannot be."""
@@ -134,7 +141,7 @@ class Meter:
             self._find(window_id)
             return self.summary(self.ledger.heartbeat(window_id, tokens, self._clock.steady(), self._clock.wall()))
 
-        return self._durably(renew)
+        return self._durable.change(renew)
 
     def end(self, window_id: str, tokens: Mapping[str, int], *, failed: bool = False) -> Record:
         """End a window; a repeated end answers the same and adds nothing but tokens not counted yet."""
@@ -155,7 +162,7 @@ class Meter:
         self.sample()
         self._look(lambda: None)
         found = self._store.windows(limit, run)
-        with self._booked():
+        with self._durable.booked():
             in_memory = self.ledger.state.windows
             return [self.summary(in_memory.get(window.id, window)) for window in found]
 
@@ -168,7 +175,7 @@ class Meter:
 
     def declare(self, name: str, fields: Mapping[str, object]) -> None:
         """Say what a run is; fields given again replace the earlier ones."""
-        self._durably(lambda: self.ledger.runs.declare(name, fields, self._clock.wall()))
+        self._durable.change(lambda: self.ledger.runs.declare(name, fields, self._clock.wall()))
 
     def score(
         self,
@@ -181,17 +188,18 @@ class Meter:
     ) -> None:
         """Keep a run's benchmark score."""
         found = Score(benchmark, score, reference, n, stderr)
-        self._durably(lambda: self.ledger.runs.score(name, found, self._clock.wall()))
+        self._durable.change(lambda: self.ledger.runs.score(name, found, self._clock.wall()))
 
     def artifact(self, name: str, artifact: str, kind: str, role: str) -> None:
         """Keep that a run produced or consumed an artifact."""
         if role not in ("produced", "consumed"):
             raise InvalidField(f"role {role!r} is not known", field="role", remedy="use produced or consumed")
-        self._durably(lambda: self.ledger.runs.artifact(name, Artifact(artifact, kind, role), self._clock.wall()))
+        found = Artifact(artifact, kind, role)
+        self._durable.change(lambda: self.ledger.runs.artifact(name, found, self._clock.wall()))
 
     def prune(self, name: str) -> None:
         """Forget a run for ever; its joules stay in the totals of its devices."""
-        self._durably(lambda: self.ledger.runs.prune(name))
+        self._durable.change(lambda: self.ledger.runs.prune(name))
 
     def runs(self, limit: int = 1000) -> list[Record]:
         """The runs, newest first, without their stages."""
@@ -247,8 +255,8 @@ class Meter:
         """Make a change at this instant; the reading that it triggers is not waited for, nor a device that hangs."""
         if not self.fleet.threads:
             self.sample()
-
-        return self._durably(lambda: change(self._clock.steady(), self._clock.wall()), reads=self.fleet.threads)
+        order = self.fleet.order if self.fleet.threads else None
+        return self._durable.change(lambda: change(self._clock.steady(), self._clock.wall()), order)
 
     def _look(self, look: Callable[[], Result]) -> Result:
         """Look at the ledger as it is now, and answer when all that was seen is on disk."""
@@ -257,35 +265,7 @@ class Meter:
             self.ledger.count_seconds(self._clock.steady())
             return look()
 
-        return self._durably(now)
-
-    @contextmanager
-    def _booked(self) -> Iterator[None]:
-        """The ledger with all that was read booked, and nobody else at it."""
-        with self._lock:
-            self.fleet.book()
-            yield
-
-    def _durably(self, change: Callable[[], Result], *, reads: bool = False) -> Result:
-        """Make a change and answer when it is on disk; the lock is not held while that lasts.
-
-        While the disk cannot be written it is answered all the same, and `joulemark_ledger_up` is 0. With `reads` it
-        triggers a reading of every device.
-        """
-        with self._booked():
-            result = change()
-            number = self._store.save(self.ledger.changes)
-        if reads:
-            self.fleet.sample(patience=0.0)
-        self._wait_for(number)
-        return result
-
-    def _wait_for(self, number: int) -> None:
-        if not self._store.journal.wait(number) and self._store.journal.lost_all:
-            # The file had to be replaced meanwhile: all that is in memory goes into the new one.
-            with self._booked():
-                number = self._store.save(self.ledger.changes)
-            self._store.journal.wait(number)
+        return self._durable.change(now)
 
     def _find(self, window_id: str) -> Window:
         """A window, brought back from disk where it has left memory."""

@@ -1,4 +1,4 @@
-"""The threads that keep the meter going: one samples and commits, one gets lost devices back."""
+"""The threads that keep the meter going: one samples and keeps up, one gets lost devices back."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Callable
 
 from ..clock import Clock
 from ..sources.base import Source
+from .durable import COMMIT_SECONDS
 from .meter import Meter
 
 log = logging.getLogger(__name__)
 
-COMMIT_SECONDS = 1.0
 FAILED_SECONDS = 0.1
 RECOVERY_SECONDS = 1.0
 LATE_SOURCE_SECONDS = 10.0
 
 
 class Sampler(threading.Thread):
-    """Reads when the meter wants it, and commits once a second, until stopped."""
+    """Reads when the meter wants it, and has it keep up once a second, until stopped."""
 
     def __init__(self, meter: Meter, clock: Clock) -> None:
         super().__init__(name="joulemark-sampler", daemon=True)
@@ -29,7 +29,7 @@ class Sampler(threading.Thread):
         self._stopped = False
 
     def run(self) -> None:
-        committed = self._clock.steady()
+        kept_up = self._clock.steady()
         while not self._stopped:
             try:
                 fleet = self._meter.fleet
@@ -38,9 +38,9 @@ class Sampler(threading.Thread):
                 now = self._clock.steady()
                 if now >= due:
                     fleet.look(now)
-                if self._clock.steady() - committed >= COMMIT_SECONDS:
-                    self._meter.commit()
-                    committed = self._clock.steady()
+                if now - min(kept_up, self._meter.saved_at) >= COMMIT_SECONDS:
+                    self._meter.keep_up()
+                    kept_up = now
             except Exception:
                 # A failed round must not end the metering: the next one books what this one missed.
                 log.exception("sampling round failed; going on")

@@ -79,6 +79,10 @@ class Timetable:
                 self._due[key] = self._regular(key)
         return whole
 
+    def is_stale(self, key: str, now: float) -> bool:
+        """Whether its latest whole reading was so long ago that another does for a regular one."""
+        return now - self._whole_at[key] >= _SOONEST * self.interval
+
     def is_round(self, now: float) -> bool:
         """Whether the regular readings are due."""
         return now >= self.next_round

@@ -9,16 +9,15 @@ from __future__ import annotations
 import functools
 import ipaddress
 import os
+from collections.abc import Mapping
 from urllib.parse import urlsplit
-
-from starlette.datastructures import Headers
 
 from ..api.problems import Refused
 
 _REMEDY = "call the API from a program, not from a page in a browser"
 
 
-def refuse_unknown_name(headers: Headers, allowed: tuple[str, ...]) -> None:
+def refuse_unknown_name(headers: Mapping[str, str], allowed: tuple[str, ...]) -> None:
     """Refuse a request to a loopback address under a name that is not this machine's: a page that rebinds its own."""
     host = headers.get("host")
     name = _name(host) if host else ""
@@ -30,7 +29,7 @@ def refuse_unknown_name(headers: Headers, allowed: tuple[str, ...]) -> None:
     )  # fmt: skip
 
 
-def refuse_foreign_page(headers: Headers) -> None:
+def refuse_foreign_page(headers: Mapping[str, str]) -> None:
     """Refuse what a browser sends for a page of another origin; programs send none of these headers."""
     site = headers.get("sec-fetch-site")
     if site not in (None, "same-origin", "none"):

@@ -29,7 +29,7 @@ class Limits:
 
     handshake_seconds: float = 10.0
     header_seconds: float = 10.0
-    body_seconds: float = 15.0
+    body_seconds: float = 10.0
     reading_seconds: float = 20.0
     connections: int = 256
     waiting: int = 32
@@ -96,14 +96,12 @@ class Connection(H11Protocol):
             super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
-        problem = Problem(
-            title="Not HTTP", status=400, detail=msg, remedy="send an HTTP/1.1 request with at most 16 kB of headers"
-        )
-        body = problem.model_dump_json(exclude_none=True).encode()
-        headers = [("content-type", MEDIA_TYPE), ("content-length", str(len(body))), ("connection", "close")]
-        for event in (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        self._refuse(
+            Problem(
+                title="Not HTTP", status=400, detail=msg,
+                remedy="send an HTTP/1.1 request with at most 16 kB of headers",
+            )
+        )  # fmt: skip
 
     # -- bounds --------------------------------------------------------------------------------------------
 
@@ -114,12 +112,31 @@ class Connection(H11Protocol):
             self._waits, self._since = waits, now
         if waits is not None and now - self._since > getattr(self._limits, f"{waits[0]}_seconds"):
             log.info("event=client_too_slow waiting_for=%s seconds=%.0f", waits[0], now - self._since)
-            self.abort()
+            if waits[0] == "body" and self.conn.our_state is h11.SEND_RESPONSE:
+                self._refuse(
+                    Problem(
+                        title="Body incomplete", status=408,
+                        detail=f"the body was not whole within {self._limits.body_seconds:g} s",
+                        remedy="send it at once, with its right Content-Length",
+                    )
+                )  # fmt: skip
+            else:
+                self.abort()
 
     def abort(self) -> None:
         """Close at once; what was not sent is lost."""
         if self._raw is not None:
             self._raw.abort()
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer in the application's place, and close."""
+        body = problem.model_dump_json(exclude_none=True).encode()
+        headers = [("content-type", MEDIA_TYPE), ("content-length", str(len(body))), ("connection", "close")]
+        for event in (
+            h11.Response(status_code=problem.status, headers=headers), h11.Data(data=body), h11.EndOfMessage(),
+        ):  # fmt: skip
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def _waiting_for(self) -> tuple[str, int] | None:
         """What the client has yet to do for which request; None while it is our turn, or nobody's."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..api.problems import Refused, from_refusal
 from .browser import is_loopback, refuse_foreign_page, refuse_unknown_name
 from .config_file import WebConfig
 from .credentials import Credentials, credentials_of
-from .headers import response_headers
+from .headers import RawHeaders, replaced, request_headers, response_headers
 from .rate_limit import Bucket
 from .refusal_log import RefusalLog
 from .tokens import Tokens
@@ -20,7 +19,7 @@ from .users import Users
 
 _READS = ("GET", "HEAD", "OPTIONS")
 # What a proxy adds: the writer is then somebody else than the one who connects.
-_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+_FORWARDED = {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"}
 
 
 class Gate:
@@ -57,7 +56,7 @@ class Gate:
     async def _admit(self, scope: Scope, config: WebConfig) -> None:
         """Raise Refused unless this request may go through."""
         self._refuse_too_many(config)
-        headers = Headers(scope=scope)
+        headers = request_headers(scope["headers"])
         own_host, own_port = scope["server"] or ("localhost", 0)
         # Only a Unix socket has a path and no port as its address; no browser can speak to one.
         by_socket = own_port is None
@@ -97,7 +96,7 @@ class Gate:
         )  # fmt: skip
 
 
-def _refuse_remote(client: tuple[str, int] | None, headers: Headers) -> None:
+def _refuse_remote(client: tuple[str, int] | None, headers: Mapping[str, str]) -> None:
     """Without tokens this machine alone may write."""
     # A connection that is closed already has no address: it could have come from anywhere.
     host = client[0] if client else "a closed connection"
@@ -106,7 +105,7 @@ def _refuse_remote(client: tuple[str, int] | None, headers: Headers) -> None:
             403, "May not write", f"writes are accepted from this machine only, not from {host}",
             remedy="call the exporter from its own machine, or start it with --api.token-file and send a token",
         )  # fmt: skip
-    if any(header in headers for header in _FORWARDED):
+    if not _FORWARDED.isdisjoint(headers):
         raise Refused(
             403, "May not write", "the request came through a proxy, so nobody knows from which machine",
             remedy="start the exporter with --api.token-file and send a token",
@@ -125,12 +124,10 @@ def _refuse_without_token(credentials: Credentials) -> None:
     )  # fmt: skip
 
 
-def _with_headers(send: Send, added: dict[str, str]) -> Send:
+def _with_headers(send: Send, added: RawHeaders) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in added.items():
-                headers[name] = value
+            message["headers"] = replaced(message.get("headers", ()), added)
         await send(message)
 
     return sending

@@ -8,8 +8,6 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 
-import anyio.to_thread
-
 from ..api.problems import Refused
 
 # bcrypt reads no further, as its other implementations do silently.
@@ -41,7 +39,7 @@ class Users:
         self._waiting += 1
         try:
             async with self._one_at_a_time:
-                matches = await anyio.to_thread.run_sync(_matches, hashed, password)
+                matches = await asyncio.to_thread(_matches, hashed, password)
         finally:
             self._waiting -= 1
         if not matches or name not in users:

@@ -1,0 +1,77 @@
+"""The ledger and its store together: what changes it is answered when that is on disk."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from ..clock import Clock
+from ..disk.store import Store
+from ..ledger.ledger import Ledger
+
+Result = TypeVar("Result")
+
+# So long after the last time what was booked since is saved.
+COMMIT_SECONDS = 1.0
+
+
+class DurableLedger:
+    """Changes a ledger under `lock` and saves it; `book` books what was read and has waited.
+
+    `saved_at` is when changes were last taken away to disk, in seconds of the steady clock. All but the newest
+    `keep_runs` runs leave memory.
+    """
+
+    def __init__(
+        self, ledger: Ledger, store: Store, lock: threading.RLock, book: Callable[[], None], clock: Clock, *,
+        keep_runs: int,
+    ) -> None:  # fmt: skip
+        self._ledger, self._store, self._lock, self._book, self._clock = ledger, store, lock, book, clock
+        self._keep_runs = keep_runs
+        self.saved_at = -math.inf
+        # When it was last looked for what memory need not hold any more.
+        self._forgot_at = -math.inf
+
+    @contextmanager
+    def booked(self) -> Iterator[Ledger]:
+        """The ledger with all that was read booked, and nobody else at it."""
+        with self._lock:
+            self._book()
+            yield self._ledger
+
+    def change(self, change: Callable[[], Result], then: Callable[[], None] | None = None) -> Result:
+        """Make a change and answer when it is on disk; the lock is not held while that lasts.
+
+        While the disk cannot be written it is answered all the same, and `joulemark_ledger_up` is 0. `then` is called
+        when the change is made, and before it is on disk.
+        """
+        with self.booked():
+            result = change()
+            number = self.save()
+        if then:
+            then()
+        self._wait_for(number)
+        return result
+
+    def save(self) -> int:
+        """Take all changes away to disk, with the lock held; returns the number to wait for.
+
+        What is on its way there can leave memory: that is looked for about once a second.
+        """
+        number = self._store.save(self._ledger.changes)
+        self.saved_at = steady = self._clock.steady()
+        if steady - self._forgot_at >= COMMIT_SECONDS:
+            self._forgot_at = steady
+            self._ledger.forget_settled()
+            self._ledger.runs.forget(self._keep_runs)
+        return number
+
+    def _wait_for(self, number: int) -> None:
+        if not self._store.journal.wait(number) and self._store.journal.lost_all:
+            # The file had to be replaced meanwhile: all that is in memory goes into the new one.
+            with self.booked():
+                number = self.save()
+            self._store.journal.wait(number)
