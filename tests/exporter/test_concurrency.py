@@ -152,7 +152,7 @@ def check_order(rig: Rig, actors: list[Actor]) -> None:
     assert all(windows[window]["state"] == "replaced" for window in replaced)
     for device in rig.meter.snapshot().devices:
         # A window that nests on some of another's devices holds those in its place.
-        held = [windows[window] for window in rig.meter.ledger.state.accounts[device.device.key].holders]
+        held = [windows[window] for window in rig.meter.ledger.state.accounts[device.device.key].hand_overs.current]
         assert len({window["run"] for window in held}) == len(held), "a run holds a device by one window"
         assert len(held) == 1 or all(window["shared"] for window in held)
     for actor in actors:

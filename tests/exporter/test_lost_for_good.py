@@ -77,7 +77,9 @@ class Outage:
         self.bench.script.save()
         self.bench.wait(seconds)
         hole = len(self.account._hole._bounds)
-        self.most = max(self.most, len(self.bench.meter.ledger.state.windows), len(self.account.boundaries), hole)
+        self.most = max(
+            self.most, len(self.bench.meter.ledger.state.windows), len(self.account.hand_overs.boundaries), hole
+        )
 
     def end(self, window: str) -> None:
         """The last window ends, and all is booked that ever will be."""
@@ -168,7 +170,7 @@ def test_after_many_transitions_it_comes_back(
         assert window["joules_by_device"]["gpu0"] == 0.0
         assert window["uncertainty_joules"] > 700.0 * window["seconds"]
     assert len(outage.bench.meter.ledger.state.windows) <= 1
-    assert outage.account.boundaries == []
+    assert outage.account.hand_overs.boundaries == []
 
 
 def test_joules_of_windows_that_are_not_kept_are_nobodys(make_outage: MakeOutage) -> None:
@@ -223,7 +225,7 @@ def test_a_gpu_that_answers_and_tells_nothing_is_no_silent_zero(make_outage: Mak
     assert_honest(outage)
     (view, _) = outage.bench.meter.snapshot().devices
     assert view.gap_seconds == pytest.approx(40.0 - gauge_after, abs=0.5)
-    assert outage.account.boundaries == []
+    assert outage.account.hand_overs.boundaries == []
 
 
 def test_a_counter_that_never_moves_keeps_few_hand_overs_and_bounds_the_others() -> None:
@@ -235,7 +237,7 @@ def test_a_counter_that_never_moves_keeps_few_hand_overs_and_bounds_the_others()
         for booking in account.apply(Reading(tenth / 10 + 0.05, 500.0, None)).bookings:
             assert booking.joules == 0.0
             bounds[booking.holder] = bounds.get(booking.holder, 0.0) + booking.bound_joules
-    assert len(account.boundaries) <= MOST
+    assert len(account.hand_overs.boundaries) <= MOST
     assert len(bounds) > 300 - MOST
     assert all(bound == pytest.approx(100.0) for bound in bounds.values())
     # A window that is not kept gets nothing of what the counter shows after all.

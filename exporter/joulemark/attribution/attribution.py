@@ -52,11 +52,13 @@ class DeviceAccount:
         self.failing, self.changes = False, 0
         self.ticks = TickTracker(device.tick_seconds)
         self.gauge = Gauge(device.power_tick_seconds)
-        self._hand_overs = HandOvers(holders_settled, boundaries or [])
-        self.power = PowerIntegral(self.holders, refresh=device.power_tick_seconds, averaging=device.averaging_seconds)
+        self.hand_overs = HandOvers(holders_settled, boundaries or [])
+        self.power = PowerIntegral(
+            self.hand_overs.current, refresh=device.power_tick_seconds, averaging=device.averaging_seconds
+        )
         self._hole = Hole(device.power_limit_watts or 0.0)
-        self._settling = Settling(self.ticks, self.power, self._hand_overs, self._hole, settled)
-        self._stand_in = StandIn(self.power, self._hand_overs, self._hole)
+        self._settling = Settling(self.ticks, self.power, self.hand_overs, self._hole, settled)
+        self._stand_in = StandIn(self.power, self.hand_overs, self._hole)
         self._counter = Counter(self.ticks, settled)
         self._apart = 0.0  # How far the latest look is from the one before.
 
@@ -65,29 +67,14 @@ class DeviceAccount:
         if self.device.epoch != device.epoch or self.device.source != device.source:
             return DeviceAccount(device, self.total_joules, self.gap_seconds)
         return DeviceAccount(
-            device, self.total_joules, self.gap_seconds, self.settled, self.holders_settled, self.boundaries,
-            steady=self.steady,
+            device, self.total_joules, self.gap_seconds, self.settled, self.hand_overs.settled,
+            self.hand_overs.boundaries, steady=self.steady,
         )  # fmt: skip
 
     @property
     def settled(self) -> Tick | None:
         """The tick of the counter up to which energy is booked."""
         return self._settling.settled
-
-    @property
-    def holders_settled(self) -> Holders:
-        """Who holds the device at the end of what is booked."""
-        return self._hand_overs.settled
-
-    @property
-    def boundaries(self) -> list[Boundary]:
-        """The hand-overs after what is booked: when, and to whom."""
-        return self._hand_overs.boundaries
-
-    @property
-    def holders(self) -> Holders:
-        """Who holds the device now; empty when nobody does."""
-        return self._hand_overs.current
 
     @property
     def source(self) -> str:
@@ -97,11 +84,11 @@ class DeviceAccount:
     @property
     def unsettled(self) -> bool:
         """Whether a boundary waits for ticks or samples that come after it."""
-        return bool(self._hand_overs.boundaries) or self.power.waiting
+        return bool(self.hand_overs.boundaries) or self.power.waiting
 
     def references(self, holder: str) -> bool:
         """Whether energy may still be booked to this holder, or a bound taken back."""
-        return self._hand_overs.references(holder) or self._hole.references(holder)
+        return self.hand_overs.references(holder) or self._hole.references(holder)
 
     def pending(self, holder: str) -> float:
         """Joules of a holder that are not booked yet, by the latest power: an estimate for summaries."""
@@ -109,16 +96,16 @@ class DeviceAccount:
         if start is None or self.steady is None:
             return 0.0
         rate = self._latest_power()
-        spans = self._hand_overs.held(start, self.steady)
+        spans = self.hand_overs.held(start, self.steady)
         return sum(rate * seconds / len(holders) for holders, seconds in spans if holder in holders)
 
     def change_holders(self, holders: Holders, at: float) -> None:
         """Hand the device over at an instant, not before any earlier hand-over."""
-        if holders != self.holders:
+        if holders != self.hand_overs.current:
             self.changes += 1
-            at = self._hand_overs.not_before(at)
+            at = self.hand_overs.not_before(at)
             self.power.hand_over(at, holders)
-            self._hand_overs.add(holders, at, self._booked_until())
+            self.hand_overs.add(holders, at, self._booked_until())
 
     def apply(self, reading: Reading) -> Settlement:
         """Take one reading; returns what it settled. Readings come in the order in which they were made."""
@@ -168,7 +155,7 @@ class DeviceAccount:
         books = Bookings()
         self._take(self.power.flush(), books)
         self._settle(books, force=True)
-        self._hand_overs.clear()
+        self.hand_overs.clear()
         return self._done(books)
 
     def _find_hole(self, at: float, books: Bookings) -> float:
@@ -176,7 +163,7 @@ class DeviceAccount:
             return 0.0
         # Sampled power is known up to the instant for which its latest sample stands.
         known = self.steady if self.counting else min(self.steady, self.power.until or self.steady)
-        return self._hole.grow(known, at, self._hand_overs, books, failed=self.failing)
+        return self._hole.grow(known, at, self.hand_overs, books, failed=self.failing)
 
     def _take(self, slices: list[Slice], books: Bookings) -> None:
         """Book slices as integral, and as energy while power is what is booked; else keep them for a fall-back."""
@@ -186,14 +173,14 @@ class DeviceAccount:
             if self.counting:
                 self._stand_in.keep(one)
             else:
-                self._hole.book(one, self._hand_overs, books)
-                self._hand_overs.pass_until(one.end)
+                self._hole.book(one, self.hand_overs, books)
+                self.hand_overs.pass_until(one.end)
 
     def _fall_back(self, at: float, books: Bookings, events: list[str], reason: str) -> None:
         """From the last tick on, book power instead of the counter."""
         self._take(self.power.flush(), books)
         begin = self.settled.at if self.settled else None
-        holders, near = self.holders_settled, self._settling.power_before
+        holders, near = self.hand_overs.settled, self._settling.power_before
         joules, _ = self._stand_in.book(begin, at, books)
         if begin is not None and at > begin:
             # It may have stopped between the two looks that saw its last tick, and not at the last one that was due.
@@ -224,7 +211,7 @@ class DeviceAccount:
         elif self.device.fallback and self._counter.frozen(reading):
             self._fall_back(reading.steady, books, events, "counter_frozen")
         else:
-            self._hole.stand_still(last.at, reading.steady, self._hand_overs, books)
+            self._hole.stand_still(last.at, reading.steady, self.hand_overs, books)
         return 0.0
 
     def _advance(self, tick: Tick, last: Tick, at: float, books: Bookings) -> None:
@@ -249,7 +236,7 @@ class DeviceAccount:
         begin = self.settled.at
         self._settle(books, force=True)
         self._take(self.power.flush(), books)
-        holders, watts = self._hand_overs.all, self._latest_power()
+        holders, watts = self.hand_overs.all, self._latest_power()
         joules, bound = self._stand_in.book(self.settled.at, reading.steady, books)
         until = max(self._stand_in.sampled_until(reading.steady), self.settled.at)
         # It shows nothing of what was drawn before it began anew, which was at any time since the look before this.
@@ -270,7 +257,7 @@ class DeviceAccount:
         watts = self._counter.trusted_again(reading, energy, telling=not self.power.waiting)
         if watts is not None:
             self._take(self.power.flush(), books)
-            books.add(self.holders_settled, variance=self.power.late_variance)
+            books.add(self.hand_overs.settled, variance=self.power.late_variance)
             self.counting = True
             self._counter.forget_trial()
             self._start_from(reading, energy, watts)
@@ -282,7 +269,10 @@ class DeviceAccount:
             self._stand_in.forget(settled.at)
 
     def _booked_until(self) -> float | None:
-        return self.settled.at if self.counting and self.settled else (None if self.counting else self.power.until)
+        if not self.counting:
+            return self.power.until
+        settled = self._settling.settled
+        return settled.at if settled else None
 
     def _latest_power(self) -> float:
         if self.sensor and self.watts is not None:

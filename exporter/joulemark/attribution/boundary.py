@@ -44,20 +44,17 @@ _MICROJOULES = 1e-6
 
 
 class Stretch(NamedTuple):
-    """What the counter gained from one tick to a later one."""
+    """What the counter gained from one tick to a later one, in joules, and how many seconds lie between the two."""
 
     begin: Tick
     end: Tick
+    joules: float
+    seconds: float
 
-    @property
-    def joules(self) -> float:
-        """Energy gained in joules."""
-        return self.end.joules - self.begin.joules
-
-    @property
-    def seconds(self) -> float:
-        """Time between the two ticks in seconds."""
-        return max(1e-6, self.end.at - self.begin.at)
+    @classmethod
+    def between(cls, begin: Tick, end: Tick) -> Stretch:
+        """The stretch between two ticks."""
+        return cls(begin, end, end.joules - begin.joules, max(1e-6, end.at - begin.at))
 
     @property
     def well_timed(self) -> bool:

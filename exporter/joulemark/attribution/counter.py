@@ -100,7 +100,7 @@ class Counter:
         self._trial.append(tick)
         if len(self._trial) < _TRUSTED_TICKS + 1:
             return None
-        trial = Stretch(self._trial[1], self._trial[-1])
+        trial = Stretch.between(self._trial[1], self._trial[-1])
         self._trial = self._trial[1:]
         rate = trial.joules / trial.seconds
         return rate if 0.5 * reading.watts < rate < 2 * reading.watts else None

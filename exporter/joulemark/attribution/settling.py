@@ -75,8 +75,8 @@ class Settling:
 
     def settle(self, books: Bookings, *, force: bool) -> None:
         """Book up to the last tick whose boundaries can be decided."""
-        if len(self._ahead) > 1:
-            self._ahead = [tick for tick in self._ahead[:-1] if not self._doubtful(tick)] + self._ahead[-1:]
+        if len(self._ahead) > 1 and self._doubtful(self._ahead[-2]):
+            del self._ahead[-2]
         while self._ahead and self.settled is not None:
             tick = self._ahead[0]
             if not force and self._may_be_another(tick) and tick.at - self.settled.at < _DOUBT_SECONDS:
@@ -93,7 +93,7 @@ class Settling:
             self._ahead.pop(0)
 
     def _book_whole(self, begin: Tick, end: Tick, books: Bookings) -> None:
-        stretch = Stretch(begin, end)
+        stretch = Stretch.between(begin, end)
         books.add(
             self._hand_overs.settled, stretch.joules, variance=self._baseline_variance, bound=self._baseline_bound
         )
@@ -115,7 +115,7 @@ class Settling:
         """The stretches after the first tick ahead that lie wholly before the next boundary."""
         until = self._hand_overs.after(boundaries)
         ticks = [tick for tick in self._ahead if tick.at <= until]
-        return [Stretch(a, b) for a, b in itertools.pairwise(ticks) if b.at - a.at < MAX_BRIDGE_SECONDS]
+        return [Stretch.between(a, b) for a, b in itertools.pairwise(ticks) if b.at - a.at < MAX_BRIDGE_SECONDS]
 
     def _decided(self, inside: list[Boundary]) -> bool:
         """Whether nothing more will be learnt of the power on the far side soon."""

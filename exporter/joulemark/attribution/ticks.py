@@ -113,9 +113,9 @@ class TickTracker:
         """The tick that comes next or should have come by now, and its deviation in seconds; None without a beat."""
         if not self.locked or self._period is None:
             return None
-        after = max(self._latest + self._period / 2, now - 3 * self.deviation(now))
-        at = self._phase + (math.floor((after - self._phase) / self._period) + 1) * self._period
-        return at, self.deviation(at)
+        deviation = self.deviation(now)
+        after = max(self._latest + self._period / 2, now - 3 * deviation)
+        return self._phase + (math.floor((after - self._phase) / self._period) + 1) * self._period, deviation
 
     def wants_check(self, now: float) -> bool:
         """Whether the beat has not been seen closely for so long that its phase becomes doubtful."""

@@ -6,6 +6,7 @@ full, read-only or away, they wait in memory, and the exporter goes on without t
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
 import threading
@@ -223,10 +224,13 @@ def _write_rows(db: sqlite3.Connection, table: str, rows: dict[Key, Row | None])
     if gone:
         db.executemany(f"DELETE FROM {table} WHERE key = ?", gone)  # noqa: S608
     if kept:
-        places = ", ".join("?" * len(COLUMNS[table]))
-        keys = ", ".join(KEYS[table])
-        updates = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[table] if name not in KEYS[table])
-        db.executemany(
-            f"INSERT INTO {table} VALUES ({places}) ON CONFLICT ({keys}) DO UPDATE SET {updates}",  # noqa: S608
-            kept,
-        )
+        db.executemany(_upsert(table), kept)
+
+
+@functools.cache
+def _upsert(table: str) -> str:
+    """The statement that puts a row of this table in the place of what has its key."""
+    places = ", ".join("?" * len(COLUMNS[table]))
+    keys = ", ".join(KEYS[table])
+    updates = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[table] if name not in KEYS[table])
+    return f"INSERT INTO {table} VALUES ({places}) ON CONFLICT ({keys}) DO UPDATE SET {updates}"  # noqa: S608

@@ -59,7 +59,7 @@ def _load_windows(db: sqlite3.Connection, state: State) -> None:
     marks = ",".join("?" * len(OPEN_STATES))
     found = db.execute(f"SELECT * FROM window WHERE state IN ({marks})", OPEN_STATES).fetchall()  # noqa: S608
     accounts = state.accounts.values()
-    for holder in {x for a in accounts for held in (a.holders_settled, *(h for _, h in a.boundaries)) for x in held}:
+    for holder in {x for a in accounts for held in a.hand_overs.all for x in held}:
         found += db.execute("SELECT * FROM window WHERE id = ?", (holder,)).fetchall()
     for row in found:
         window = rows.window_of(row)

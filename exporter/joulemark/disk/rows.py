@@ -55,20 +55,25 @@ def _device_row(state: State, key: str) -> Row:
     health = state.health.get(key, DeviceHealth())
     unsettled = {
         "spread": settled.spread if settled else None,
-        "holders": account.holders_settled,
-        "boundaries": account.boundaries,
+        "holders": account.hand_overs.settled,
+        "boundaries": account.hand_overs.boundaries,
         "seen": account.steady,
     }
     return (
         d.key, d.name, d.source, d.model, d.driver, d.epoch, d.modelled, account.total_joules, account.gap_seconds,
         settled.joules if settled else None, settled.at if settled else None, _text(unsettled),
-        health.reads, _text(dict(health.errors)), _text(state.breaks.get(key, {})), state.seen_at.get(key),
+        health.reads, _counts_text(health.errors), _counts_text(state.breaks.get(key, {})), state.seen_at.get(key),
     )  # fmt: skip
 
 
 def _text(value: object) -> str:
     """JSON, every float exactly, by far the fastest way: this is done again and again."""
     return to_json(value).decode()
+
+
+def _counts_text(counts: Mapping[str, int]) -> str:
+    """Mostly there is nothing to count."""
+    return _text(dict(counts)) if counts else "{}"
 
 
 def add_device(state: State, row: Columns) -> None:

@@ -25,7 +25,10 @@ class Bookings:
 
     def series(self, key: SeriesKey) -> Totals:
         """The totals of a series, from 0 when it is new."""
-        return self._state.series.setdefault(key, Totals())
+        found = self._state.series.get(key)
+        if found is None:
+            found = self._state.series[key] = Totals()
+        return found
 
     def book_all(self, account: DeviceAccount, settlement: Settlement) -> None:
         """Book what one reading settled, and count what was noticed."""
@@ -51,11 +54,12 @@ class Bookings:
 
         Once a round of readings, with the last of the devices that tell of a window's power.
         """
-        for holder in account.holders:
+        for holder in account.hand_overs.current:
             window = self._state.windows[holder]
             if self._tells_last(account, holder, window):
                 accounts = [self._state.accounts[key] for key in window.devices]
-                watts = watts_together([x.power.recent for x in accounts if holder in x.holders and not x.failing])
+                telling = [x for x in accounts if holder in x.hand_overs.current and not x.failing]
+                watts = watts_together([x.power.recent for x in telling])
                 for totals in (window.totals, self.series(window.key)):
                     totals.peak_watts = max(totals.peak_watts, watts)
 
@@ -66,7 +70,7 @@ class Bookings:
             other = self._state.accounts[key]
             if other is account:
                 return True
-            if other.power.recent.latest >= since and not other.failing and holder in other.holders:
+            if other.power.recent.latest >= since and not other.failing and holder in other.hand_overs.current:
                 return False
         return False
 

@@ -6,7 +6,7 @@ Nothing here reads hardware, waits or writes to disk: the meter brings readings 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Settlement
@@ -50,7 +50,7 @@ class Ledger:
             account = known.gone_on_with(device)
             gap = unread(known, device, self.state, steady, wall)
             if gap is not None:
-                self._bookings.book_gap(account, known.holders, gap)
+                self._bookings.book_gap(account, known.hand_overs.current, gap)
         self.state.accounts[device.key] = account
         everywhere = [x for x in self._open_windows() if known is None and set(self._lanes) <= set(x.devices)]
         for window in everywhere if list(self._lanes) else []:
@@ -83,7 +83,7 @@ class Ledger:
             if gone or late:
                 seen = [self.state.accounts[d].steady for d in window.devices if d in self.state.accounts]
                 last = max((x for x in seen if x is not None), default=steady)
-                self._close(window, w.EXPIRED, wall - max(0.0, steady - last), last)
+                self._hand_over(self._close(window, w.EXPIRED, wall - max(0.0, steady - last), last), last)
                 self.state.counts.windows_expired += 1
         self._hand_over(list(self._lanes), steady)
 
@@ -115,7 +115,7 @@ class Ledger:
             if not window.is_open:
                 continue
             until = window.lease_until or steady
-            self._close(window, w.EXPIRED, wall - (steady - until), until)
+            self._hand_over(self._close(window, w.EXPIRED, wall - (steady - until), until), until)
             self.state.counts.windows_expired += 1
         return late
 
@@ -135,7 +135,7 @@ class Ledger:
         run = self.runs.run(key.run, wall)
         if any(self.state.accounts[device].device.modelled for device in devices):
             run.origin = "modelled"
-        ended = [] if parent else self._replace(key.run, devices, steady, wall)
+        ended, released = ([], set()) if parent else self._replace(key.run, devices, steady, wall)
         window = Window(
             id=uuid.uuid4().hex[:16], key=key, devices=devices, started_at=wall, share=request.share,
             parent=parent, lease_seconds=request.ttl_seconds,
@@ -147,7 +147,7 @@ class Ledger:
             series.joules.setdefault(device, 0.0)
             window.totals.joules.setdefault(device, 0.0)
             self._lanes.push(device, key.run, window.id)
-        self._hand_over(devices, steady)
+        self._hand_over(released.union(devices), steady)
         self.changes.of_window(window)
         return window, ended
 
@@ -179,7 +179,7 @@ class Ledger:
         """End a window and give its devices back; ending an ended one changes nothing but late tokens."""
         window = self.heartbeat(window_id, tokens, steady, wall)
         if window.is_open:
-            self._close(window, w.FAILED if failed else w.ENDED, wall, steady)
+            self._hand_over(self._close(window, w.FAILED if failed else w.ENDED, wall, steady), steady)
         return window
 
     def active(self) -> list[Window]:
@@ -232,36 +232,40 @@ class Ledger:
             )
         self.runs.refuse_stage(key)
 
-    def _replace(self, run: str, devices: list[str], steady: float, wall: float) -> list[Window]:
-        """Take the devices from this run's windows; those left with none are ended and returned."""
-        ended = []
+    def _replace(self, run: str, devices: list[str], steady: float, wall: float) -> tuple[list[Window], set[str]]:
+        """Take the devices from this run's windows; those left with none are ended.
+
+        Returns these, and the devices that are to be handed over.
+        """
+        ended, released = [], set()
         for window in self.active():
             if window.key.run != run or not set(window.devices) & set(devices):
                 continue
             left = [device for device in window.devices if device not in devices]
             if left:
-                self._release(window, devices, steady)
+                released |= self._release(window, devices)
                 window.devices = left
                 self.changes.of_window(window)
             else:
-                self._close(window, w.REPLACED, wall, steady)
+                released |= self._close(window, w.REPLACED, wall, steady)
                 ended.append(window)
-        return ended
+        return ended, released
 
-    def _close(self, window: Window, state: str, wall: float, steady: float) -> None:
+    def _close(self, window: Window, state: str, wall: float, steady: float) -> set[str]:
+        """End a window and those nested in it; returns the devices that are to be handed over."""
         self._time.count_of(window.key, self._open_windows(), steady)
         window.state, window.ended_at, window.running_since = state, wall, None
         self.changes.of_window(window)
-        for child in [x for x in self._open_windows() if x.parent == window.id]:
-            self._close(child, state, wall, steady)
-        self._release(window, window.devices, steady)
+        children = [x for x in self._open_windows() if x.parent == window.id]
+        released = set().union(*(self._close(child, state, wall, steady) for child in children))
+        return released | self._release(window, window.devices)
 
-    def _release(self, window: Window, devices: Sequence[str], steady: float) -> None:
+    def _release(self, window: Window, devices: Iterable[str]) -> set[str]:
         for device in devices:
             self._lanes.remove(device, window.key.run, window.id)
-        self._hand_over(devices, steady)
+        return set(devices)
 
-    def _hand_over(self, devices: Sequence[str], steady: float) -> None:
+    def _hand_over(self, devices: Iterable[str], steady: float) -> None:
         for device in devices:
             if device in self._lanes:
                 self.state.accounts[device].change_holders(self._holders(device), steady)

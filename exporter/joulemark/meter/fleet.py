@@ -40,10 +40,7 @@ class Fleet:
         self, ledger: Ledger, lock: threading.RLock, clock: Clock, wake: Callable[[], None], *,
         interval: float, threads: bool,
     ) -> None:  # fmt: skip
-        self._ledger = ledger
-        self._lock = lock
-        self._clock = clock
-        self._wake = wake
+        self._ledger, self._lock, self._clock, self._wake = ledger, lock, clock, wake
         self.threads = threads
         sinks = self._accept, self._accept_vitals
         self._reader: Reader = (
@@ -82,9 +79,9 @@ class Fleet:
         """
         with self._lock:
             now, accounts = self._clock.steady(), self._ledger.state.accounts
-            keys = [device.key for device in self.devices]
-            stale = {key for key in keys if self._timetable.is_stale(key, now) or not accounts[key].counting}
-            looks = [Look(x, self._read_by[x.key], x.key in stale) for x in self.devices]
+            stale = self._timetable.stale(now)
+            by_gauge = stale | {key for key, account in accounts.items() if not account.counting}
+            looks = [Look(device, self._read_by[device.key], device.key in by_gauge) for device in self.devices]
             self._timetable.note(now, stale)
         self._reader.order(looks)
 
@@ -175,8 +172,6 @@ class Fleet:
             if not any(device.key in hung for device in source.devices):
                 source.close()
 
-    # -- what is seen --------------------------------------------------------------------------------------
-
     def views(self) -> Iterable[DeviceView]:
         """Every device as it is now."""
         return [self._view(device) for device in self.devices]
@@ -256,7 +251,8 @@ class Fleet:
         self._health[device.key] = DeviceHealth(True, health.reads + 1, errors, found.seconds, wall)
         if not health.up and health.errors:
             log.warning("device=%s reading again", device.name)
-        self._log(device, settlement)
+        if settlement.events:
+            self._log(device, settlement)
 
     def _accept_vitals(self, device: Device, vitals: Vitals | None) -> None:
         with self._lock:
@@ -284,9 +280,8 @@ class Fleet:
             log.warning("device=%s event=%s gap_seconds=%.3f", device.name, event, settlement.gap_seconds)
 
     def _view(self, device: Device) -> DeviceView:
-        account = self._ledger.state.accounts[device.key]
-        windows = self._ledger.state.windows
-        holders: tuple[SeriesKey, ...] = tuple(windows[x].key for x in account.holders) or (UNCLAIMED,)
+        account, windows = self._ledger.state.accounts[device.key], self._ledger.state.windows
+        holders: tuple[SeriesKey, ...] = tuple(windows[x].key for x in account.hand_overs.current) or (UNCLAIMED,)
         health = self._health[device.key]
         return DeviceView(
             device=device,

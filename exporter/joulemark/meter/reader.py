@@ -71,7 +71,7 @@ class InlineReader:
         del within
         for look in looks:
             with self._reading:
-                found = _make(look, self._clock)
+                found = _make(look, self._clock, self._clock.steady())
                 self._sink(found)
             if look.vitals and isinstance(found.outcome, Reading):
                 self._vitals_sink(look.device, look.source.vitals(look.device))
@@ -115,7 +115,7 @@ class ThreadedReader:
         with self._lock:
             for look in looks:
                 self._enqueue(look)
-            seconds = sum(self._expected.get(key, 0.0) for key in self._queue)
+            seconds = sum([self._expected.get(key, 0.0) for key in self._queue])
             self._staff(min(len(self._queue), max(1, math.ceil(seconds / within))))
 
     def read(self, looks: Iterable[Look], patience: float) -> None:
@@ -206,9 +206,9 @@ class ThreadedReader:
                 if look is None:
                     self._resting.append(wakes)
                 else:
-                    self._busy[look.device.key] = self._clock.steady()
+                    began = self._busy[look.device.key] = self._clock.steady()
             if look is not None:
-                self._carry_out(look)
+                self._carry_out(look, began)
                 continue
             try:
                 self._rested()
@@ -216,9 +216,9 @@ class ThreadedReader:
                 log.exception("the next readings could not be planned; going on with the regular ones")
             wakes.acquire()
 
-    def _carry_out(self, look: Look) -> None:
+    def _carry_out(self, look: Look, began: float) -> None:
         try:
-            found = _make(look, self._clock)
+            found = _make(look, self._clock, began)
             key = look.device.key
             known = self._expected.get(key, found.seconds)
             self._expected[key] = known + 0.2 * (found.seconds - known)
@@ -248,8 +248,7 @@ class ThreadedReader:
 Reader = InlineReader | ThreadedReader
 
 
-def _make(look: Look, clock: Clock) -> Found:
-    began = clock.steady()
+def _make(look: Look, clock: Clock, began: float) -> Found:
     outcome: Reading | ReadFailed
     try:
         outcome = look.source.read(look.device, power=look.power)

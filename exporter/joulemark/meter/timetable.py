@@ -79,9 +79,9 @@ class Timetable:
                 self._due[key] = self._regular(key)
         return whole
 
-    def is_stale(self, key: str, now: float) -> bool:
-        """Whether its latest whole reading was so long ago that another does for a regular one."""
-        return now - self._whole_at[key] >= _SOONEST * self.interval
+    def stale(self, now: float) -> set[str]:
+        """The devices whose latest whole reading was so long ago that another does for a regular one."""
+        return {key for key, at in self._whole_at.items() if now - at >= _SOONEST * self.interval}
 
     def is_round(self, now: float) -> bool:
         """Whether the regular readings are due."""

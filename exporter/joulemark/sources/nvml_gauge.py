@@ -6,6 +6,7 @@ must mean the same thing, so where a module scope exists it is taken.
 
 from __future__ import annotations
 
+import ctypes
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -49,10 +50,30 @@ class Gauge:
         """Power in watts; raises NVMLError."""
         if self.scope is None:
             return float(pynvml.nvmlDeviceGetPowerUsage(handle)) / 1e3
-        value = pynvml.nvmlDeviceGetFieldValues(handle, [(pynvml.NVML_FI_DEV_POWER_INSTANT, self.scope)])[0]
+        value = _field_value(handle, pynvml.NVML_FI_DEV_POWER_INSTANT, self.scope)
         if value.nvmlReturn != pynvml.NVML_SUCCESS:
             raise pynvml.NVMLError(value.nvmlReturn)
         return float(value.value.uiVal) / 1e3
+
+
+class _FieldValue(ctypes.Structure):
+    """NVML's own, without what makes pynvml's print itself: that costs more than the call, and it is made often."""
+
+    _fields_ = pynvml.c_nvmlFieldValue_t._fields_
+
+
+def _field_value(handle: Any, field: int, scope: int) -> Any:
+    """One field of a GPU in a scope; raises NVMLError where none can be asked for."""
+    try:
+        call = pynvml.nvmlLib.nvmlDeviceGetFieldValues
+    except AttributeError:
+        # The library is not open, or has no such call: pynvml says which.
+        return pynvml.nvmlDeviceGetFieldValues(handle, [(field, scope)])[0]
+    value = _FieldValue(field, scope)
+    status = call(handle, 1, ctypes.byref(value))
+    if status != pynvml.NVML_SUCCESS:
+        raise pynvml.NVMLError(status)
+    return value
 
 
 def find_gauge(handle: Any, model: str) -> Gauge:
