@@ -41,8 +41,9 @@ def batch_of(changes: Changes) -> Batch:
             batch.drop("request", key)
         else:
             batch.put("request", [(key, known.asked, known.window, _text(known.ended))])
-    batch.put("meta", [("counts", _text(vars(state.counts)))])
-    batch.put("meta", (row for row in (("boot", state.boot), ("ledger_id", state.ledger_id)) if row[1]))
+    if changes.counts != state.counts:
+        batch.put("meta", [("counts", _text(vars(state.counts)))])
+        batch.put("meta", (row for row in (("boot", state.boot), ("ledger_id", state.ledger_id)) if row[1]))
     return batch
 
 

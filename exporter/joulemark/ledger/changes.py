@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .state import Run, State
+from .state import Counts, Run, State
 from .windows import SeriesKey, Window
 
 
@@ -28,6 +28,8 @@ class Changes:
     left: dict[str, Run] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
     stale: set[SeriesKey] = field(default_factory=set)
+    # The exporter's own counts as they were when they were taken away; None when they never were.
+    counts: Counts | None = None
     picture: int = 1
 
     def of_series(self, key: SeriesKey) -> None:
@@ -67,9 +69,12 @@ class Changes:
         self.facts |= set(state.runs)
         self.requests |= set(state.answered)
         self.pruned |= set(state.pruned)
+        self.counts = None
 
     def saved(self) -> None:
         """All of it was taken away to disk."""
         changed = (self.devices, self.windows, self.series, self.runs, self.facts, self.requests, self.pruned)
         for names in (*changed, self.forgotten, self.left):
             names.clear()
+        if self.counts != self.state.counts:
+            self.counts = replace(self.state.counts)

@@ -65,12 +65,12 @@ class Timetable:
             self._rounds += 1
             varied = 1 + _DITHER * (self._rounds * _GOLDEN % 1.0 - 0.5)
             self.next_round = max(self.next_round + self.interval * varied, now)
-        due = [key for key, instant in self._due.items() if instant <= now + _TOGETHER]
-        whole = {
-            key: now - self._whole_at[key] >= self._soonest(key) and (regular or key not in self._close) for key in due
-        }
-        for key in due:
-            self._whole_at[key] = now if whole[key] else self._whole_at[key]
+        whole: dict[str, bool] = {}
+        for key in [key for key, instant in self._due.items() if instant <= now + _TOGETHER]:
+            soonest = _SOONEST_OF_ROW if key in self._rows else _SOONEST
+            whole[key] = now - self._whole_at[key] >= soonest * self.interval and (regular or key not in self._close)
+            if whole[key]:
+                self._whole_at[key] = now
             # Until its reading has come, if ever, it is thought to be wanted as it was before.
             following = self._rows.pop(key, -math.inf) + self.interval
             if following > now:
@@ -111,6 +111,3 @@ class Timetable:
 
     def _regular(self, key: str) -> float:
         return max(self.next_round, self._whole_at[key] + _SOONEST * self.interval)
-
-    def _soonest(self, key: str) -> float:
-        return self.interval * (_SOONEST_OF_ROW if key in self._rows else _SOONEST)
