@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pynvml
 import pytest
 from nvml_mock import Constant, Gpu, Machine
 
@@ -234,3 +235,16 @@ def test_each_question_can_be_asked_alone(nvml_library: Path, tmp_path: Path) ->
     with pytest.raises(ReadFailed) as failed:
         source.calls(first)["counter"]()
     assert failed.value.reason == "nvml_gpu_is_lost"
+
+
+def test_a_gauge_of_a_library_that_is_not_open_or_has_no_such_call_fails_as_pynvml_does(
+    nvml_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(nvml_library, tmp_path, [Gpu()])
+    source = NvmlSource(machine.clock)
+    (device,) = source.devices
+    monkeypatch.setattr(pynvml, "nvmlLib", object())
+    monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
+    with pytest.raises(ReadFailed) as failed:
+        source.calls(device)["power_field"]()
+    assert failed.value.reason == "nvml_function_not_found"
