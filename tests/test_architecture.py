@@ -50,7 +50,7 @@ LAYERS = (
     {"disk.store"},
     {"disk"},
     {"imports"},
-    {"meter.schedule", "meter.reader", "meter.timetable", "meter.alarm"},
+    {"meter.schedule", "meter.reader", "meter.timetable", "meter.alarm", "meter.durable"},
     {"meter.fleet", "meter.views"},
     {"meter.meter"},
     {"meter"},

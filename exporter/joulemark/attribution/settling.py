@@ -75,8 +75,8 @@ class Settling:
 
     def settle(self, books: Bookings, *, force: bool) -> None:
         """Book up to the last tick whose boundaries can be decided."""
-        if len(self._ahead) > 1 and self._doubtful(self._ahead[-2]):
-            del self._ahead[-2]
+        if len(self._ahead) > 1:
+            self._ahead = [tick for tick in self._ahead[:-1] if not self._doubtful(tick)] + self._ahead[-1:]
         while self._ahead and self.settled is not None:
             tick = self._ahead[0]
             if not force and self._may_be_another(tick) and tick.at - self.settled.at < _DOUBT_SECONDS:
