@@ -59,7 +59,7 @@ class Stretch(NamedTuple):
     @property
     def well_timed(self) -> bool:
         """Whether its ticks are placed well enough for its mean power to mean something."""
-        return math.hypot(self.begin.spread, self.end.spread) < _TIMED * self.seconds
+        return self.begin.spread**2 + self.end.spread**2 < (_TIMED * self.seconds) ** 2
 
 
 class Power(NamedTuple):
@@ -84,9 +84,8 @@ def power_of(stretches: Sequence[Stretch], varied: float = 0.0) -> Power | None:
     near = [stretch for stretch in stretches[:NEAREST] if stretch.well_timed] or stretches[:NEAREST]
     if not near:
         return None
-    gains, times = [stretch.joules for stretch in near], [stretch.seconds for stretch in near]
-    seconds = sum(times)
-    watts = sum(gains) / seconds
+    seconds = sum([stretch.seconds for stretch in near])
+    watts = sum([stretch.joules for stretch in near]) / seconds
     first, last = near[0], near[-1]
     # The ticks between cancel out: only the outermost two count.
     ends = (
@@ -98,8 +97,8 @@ def power_of(stretches: Sequence[Stretch], varied: float = 0.0) -> Power | None:
     if len(near) == 1:
         varies = _LONE_VARIATION * watts
     else:
-        means = [joules / time for joules, time in zip(gains, times, strict=True)]
-        varies = _WITHIN * math.sqrt(sum([(mean - watts) ** 2 for mean in means]) / (len(means) - 1))
+        squares = [(stretch.joules / stretch.seconds - watts) ** 2 for stretch in near]
+        varies = _WITHIN * math.sqrt(sum(squares) / (len(squares) - 1))
     return Power(watts, math.hypot(max(varies, varied), timing, _LEAST_VARIATION * watts))
 
 
@@ -114,8 +113,11 @@ def split(
     gained = end.joules - begin.joules
     instants = [begin.at, *(min(max(cut, begin.at), end.at) for cut in cuts), end.at]
     seconds = [b - a for a, b in itertools.pairwise(instants)]
-    unknown = _unknown(gained, sum(seconds), before, after)
-    powers = [before or unknown, *[unknown] * (len(cuts) - 1), after or unknown]
+    if before and after and len(cuts) == 1:
+        powers = [before, after]
+    else:
+        unknown = _unknown(gained, end.at - begin.at, before, after)
+        powers = [before or unknown, *[unknown] * (len(cuts) - 1), after or unknown]
     expected = [power.watts * time for power, time in zip(powers, seconds, strict=True)]
     variances = [(power.deviation * time) ** 2 + _MICROJOULES**2 for power, time in zip(powers, seconds, strict=True)]
     most = max([power.watts for power in powers])
@@ -144,7 +146,7 @@ def split(
     ]
 
 
-def _less_sure(variances: Sequence[float], expected: Sequence[float], missing: float) -> list[float]:
+def _less_sure(variances: list[float], expected: Sequence[float], missing: float) -> list[float]:
     """The variances where the gain is not what was expected: a power is not what it was, any by the same part of it.
 
     Without this a part of a millisecond, known badly, would take the joules of a tenth of a second.
@@ -161,8 +163,10 @@ def _beyond(missing: float, whole: float, placed: float) -> float:
     return max(0.0, surprise + (_SURPRISE**2 - _BETWEEN) * placed) - max(0.0, surprise)
 
 
-def _spread(variances: Sequence[float], room: Sequence[float], more: float) -> list[float]:
+def _spread(variances: list[float], room: Sequence[float], more: float) -> list[float]:
     """The variances with more, of each the same part of the square of what room it has."""
+    if not more:
+        return variances
     squares = [joules * joules for joules in room]
     whole = sum(squares) or 1.0
     return [variance + more * square / whole for variance, square in zip(variances, squares, strict=True)]
@@ -171,13 +175,16 @@ def _spread(variances: Sequence[float], room: Sequence[float], more: float) -> l
 def _unseen_inside(expected: Sequence[float], variances: Sequence[float]) -> list[float]:
     """Variances of the parts by what power may do inside a tick while every whole tick gains the same.
 
-    A load that repeats with the ticks looks even in all that can be seen; it is in the bound, not in the split.
+    A load that repeats with the ticks looks even in all that can be seen; it is in the bound, not in the split. What
+    part i moves by when every m_j may be off by u_j = _INSIDE m_j is sum over j of (delta_ij - v_i / sum v) u_j.
     """
-    whole, found = sum(variances), []
-    for one in range(len(expected)):
-        moves = [(float(one == j) - variances[one] / whole) * _INSIDE * joules for j, joules in enumerate(expected)]
-        found.append(sum([move * move for move in moves]))
-    return found
+    whole = sum(variances)
+    squares = [(_INSIDE * joules) ** 2 for joules in expected]
+    all_of_them = sum(squares)
+    shares = [variance / whole for variance in variances]
+    return [
+        share * share * all_of_them + (1 - 2 * share) * square for share, square in zip(shares, squares, strict=True)
+    ]
 
 
 def _unknown(gained: float, seconds: float, before: Power | None, after: Power | None) -> Power:
