@@ -237,14 +237,16 @@ def test_each_question_can_be_asked_alone(nvml_library: Path, tmp_path: Path) ->
     assert failed.value.reason == "nvml_gpu_is_lost"
 
 
+@pytest.mark.parametrize(("library", "reason"), [(None, "nvml_uninitialized"), (object(), "nvml_function_not_found")])
 def test_a_gauge_of_a_library_that_is_not_open_or_has_no_such_call_fails_as_pynvml_does(
-    nvml_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nvml_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: object, reason: str
 ) -> None:
-    machine = Machine(nvml_library, tmp_path, [Gpu()])
-    source = NvmlSource(machine.clock)
+    source = NvmlSource(Machine(nvml_library, tmp_path, [Gpu()]).clock)
     (device,) = source.devices
-    monkeypatch.setattr(pynvml, "nvmlLib", object())
+    read = source.calls(device)["power_field"]
+    assert read() == source.read(device).watts
+    monkeypatch.setattr(pynvml, "nvmlLib", library)
     monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer_cache", {})
     with pytest.raises(ReadFailed) as failed:
-        source.calls(device)["power_field"]()
-    assert failed.value.reason == "nvml_function_not_found"
+        read()
+    assert failed.value.reason == reason

@@ -113,11 +113,7 @@ def split(
     gained = end.joules - begin.joules
     instants = [begin.at, *(min(max(cut, begin.at), end.at) for cut in cuts), end.at]
     seconds = [b - a for a, b in itertools.pairwise(instants)]
-    if before and after and len(cuts) == 1:
-        powers = [before, after]
-    else:
-        unknown = _unknown(gained, end.at - begin.at, before, after)
-        powers = [before or unknown, *[unknown] * (len(cuts) - 1), after or unknown]
+    powers = _powers(gained, end.at - begin.at, before, after, len(cuts))
     expected = [power.watts * time for power, time in zip(powers, seconds, strict=True)]
     variances = [(power.deviation * time) ** 2 + _MICROJOULES**2 for power, time in zip(powers, seconds, strict=True)]
     most = max([power.watts for power in powers])
@@ -185,6 +181,14 @@ def _unseen_inside(expected: Sequence[float], variances: Sequence[float]) -> lis
     return [
         share * share * all_of_them + (1 - 2 * share) * square for share, square in zip(shares, squares, strict=True)
     ]
+
+
+def _powers(gained: float, seconds: float, before: Power | None, after: Power | None, cuts: int) -> list[Power]:
+    """The power of each part, as far as it is known beforehand."""
+    if before and after and cuts == 1:
+        return [before, after]
+    unknown = _unknown(gained, seconds, before, after)
+    return [before or unknown, *[unknown] * (cuts - 1), after or unknown]
 
 
 def _unknown(gained: float, seconds: float, before: Power | None, after: Power | None) -> Power:
