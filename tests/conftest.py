@@ -44,8 +44,9 @@ def exporter(make_exporter: Callable[..., Exporter]) -> Exporter:
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeExporter]:
-    """A fake exporter on loopback, for a client to suffer from."""
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeExporter]:
+    """A fake exporter on loopback, for a client that is patient: a machine that stalls is no outage."""
+    monkeypatch.setattr(timing, "WAIT_SECONDS", 10.0)
     exporter = FakeExporter()
     yield exporter
     exporter.close()

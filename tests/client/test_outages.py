@@ -65,6 +65,7 @@ def test_a_hung_exporter_costs_the_job_one_short_wait(
 ) -> None:
     # So long that whoever waited for a request would be seen, however slow the machine.
     monkeypatch.setattr(timing, "REQUEST_SECONDS", 100.0)
+    monkeypatch.setattr(timing, "WAIT_SECONDS", 0.25)
     monkeypatch.setattr(timing, "EXIT_SECONDS", 0.1)
     fake.behave = behaviour
     began = time.monotonic()
@@ -83,6 +84,7 @@ def test_a_server_that_sends_a_byte_at_a_time_cannot_hold_the_client(
     fake: FakeExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timing, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(timing, "WAIT_SECONDS", 0.25)
     fake.behave = "trickle"
     with warned() as texts, joulemark.run("kd-1", url=fake.url):
         eventually(lambda: fake.connections >= 2)

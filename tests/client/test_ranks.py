@@ -13,6 +13,7 @@ from exporter_process import Exporter
 from fake_exporter import FakeExporter
 
 import joulemark
+from joulemark.client import timing
 from joulemark.client.local_ranks import Message, socket_path
 
 RANK = """
@@ -80,6 +81,7 @@ def test_ranks_that_begin_when_rank_0_is_through_count(fake: FakeExporter) -> No
 def test_a_rank_whose_rank_0_never_comes_says_what_was_not_counted(
     monkeypatch: pytest.MonkeyPatch, fake: FakeExporter
 ) -> None:
+    monkeypatch.setattr(timing, "WAIT_SECONDS", 0.25)
     monkeypatch.setenv("MASTER_PORT", str(fake.port))
     run = joulemark.run("kd-1", url=fake.url, local_rank=1, strict=True)
     with run.stage("student") as stage:

@@ -6,6 +6,8 @@ from __future__ import annotations
 LEASE_SECONDS = 60.0
 # The longest that a call on the job's thread waits for the exporter.
 WAIT_SECONDS = 0.25
+# So long a stage may go without its window, or a window outlive its stage, before the job is told.
+SLACK_SECONDS = 0.25
 # How often tokens are sent and leases renewed; and how often an exporter that is away is asked again.
 BEAT_SECONDS = 5.0
 RETRY_SECONDS = 1.0

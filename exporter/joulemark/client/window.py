@@ -153,7 +153,7 @@ class Window:
         if summary["state"] not in ENDED_HERE:
             self.faults.append(f"its window was {summary['state']} before the stage ended")
             self._misses.unbooked_seconds += max(0.0, -overrun)
-        if self.faults and overrun > timing.WAIT_SECONDS:
+        if self.faults and overrun > timing.SLACK_SECONDS:
             self._misses.overrun_seconds += overrun
         self._earlier.append(summary)
 
@@ -170,7 +170,7 @@ class Window:
         """Count the time without a window that ends now, or ended with the stage."""
         if self._unbooked_since is not None:
             seconds = (self._left_at or time.monotonic()) - self._unbooked_since
-            if seconds > timing.WAIT_SECONDS:
+            if seconds > timing.SLACK_SECONDS:
                 self._misses.unbooked_seconds += seconds
         self._unbooked_since = None
 
