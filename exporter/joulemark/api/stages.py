@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from pydantic_core import to_json
 
 from ..ledger.state import StageRequest
@@ -27,6 +29,16 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
 }
 _KEY = re.compile(r"[!-~]{1,128}")
+
+
+class PlainRoute(APIRoute):
+    """A call that takes the request and makes its answer by itself: nothing is left for the framework to solve."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function as it is."""
+        return self.endpoint
+
+
 WindowId = Annotated[str, Path(description="as PUT /stage answered it", examples=["0f3b6d1c2a4e5f60"])]
 
 
@@ -38,12 +50,6 @@ def router(meter: Meter) -> APIRouter:
         summary, ended = meter.begin(StageRequest(**dict(body)), key)
         return {**summary, "ended": ended[-1] if ended else None, "also_ended": ended[:-1]}
 
-    @calls.put(
-        "/stage",
-        openapi_extra={**schema_of(StageBody), "parameters": [IDEMPOTENCY_KEY]},
-        response_model=Switched,
-        responses=refusals(*WRITE, 404, 409),
-    )
     async def switch(request: Request) -> Response:
         """End this run's window on these devices and begin the new one.
 
@@ -56,6 +62,16 @@ def router(meter: Meter) -> APIRouter:
         begun = await in_thread(WRITES, begin, await body_of(request, StageBody), key)
         # As it is: this is asked most often, and to have it checked and copied costs more than to make it.
         return Response(to_json(begun), media_type="application/json")
+
+    calls.add_api_route(
+        "/stage",
+        switch,
+        methods=["PUT"],
+        openapi_extra={**schema_of(StageBody), "parameters": [IDEMPOTENCY_KEY]},
+        response_model=Switched,
+        responses=refusals(*WRITE, 404, 409),
+        route_class_override=PlainRoute,
+    )
 
     @calls.get("/stage", response_model=list[WindowSummary], responses=refusals(*READ))
     async def active() -> list[dict[str, object]]:

@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 0.02
 # A call into a driver that takes longer than this has hung, and what it answers is of no known instant.
 HUNG_SECONDS = 1.0
+# Within so long a transition is on disk and answered, mostly.
+_AFTER_TRANSITION_SECONDS = 0.0015
+# So many readings wait at most, so that a transition finds few; to book more at a time would save little.
+_MOST_WAITING = 20
 # Regular readings of a known beat are not urgent: a worker may take this part of the interval for all of them.
 _UNHURRIED = 0.4
 
@@ -43,9 +47,7 @@ class Fleet:
         self._ledger, self._lock, self._clock, self._wake = ledger, lock, clock, wake
         self.threads = threads
         sinks = self._accept, self._accept_vitals
-        self._reader: Reader = (
-            ThreadedReader(*sinks, clock, self._wake_if_sooner) if threads else InlineReader(*sinks, clock)
-        )
+        self._reader: Reader = ThreadedReader(*sinks, clock, self._rested) if threads else InlineReader(*sinks, clock)
         self._timetable = Timetable(interval, clock.steady())
         # Where on their beat devices are looked at, as far as they can be.
         self._place = 0.0
@@ -72,18 +74,12 @@ class Fleet:
             self.book()
             self._ledger.expire(self._clock.steady(), self._clock.wall())
 
-    def order(self) -> None:
-        """Have every device read at once and wait for none; what they gain is booked with whatever comes next.
-
-        The counter tells, so that a gauge is read besides only where its latest value is not fresh.
-        """
+    def look_soon(self) -> None:
+        """Have every device read as soon as a transition is answered; to read them meanwhile would hold that up."""
         with self._lock:
-            now, accounts = self._clock.steady(), self._ledger.state.accounts
-            stale = self._timetable.stale(now)
-            by_gauge = stale | {key for key, account in accounts.items() if not account.counting}
-            looks = [Look(device, self._read_by[device.key], device.key in by_gauge) for device in self.devices]
-            self._timetable.note(now, stale)
-        self._reader.order(looks)
+            self._timetable.hurry(self._clock.steady() + _AFTER_TRANSITION_SECONDS)
+            if self._timetable.is_sooner():
+                self._wake()
 
     def next_reading(self) -> float:
         """When the next reading is due; whoever asks waits until then, and is woken if one is due sooner."""
@@ -119,9 +115,11 @@ class Fleet:
                     # One that cannot be booked must not take others with it, nor who happens to look at the ledger.
                     log.exception("device=%s reading could not be booked; going on", found.device.name)
 
-    def _wake_if_sooner(self) -> None:
-        """What was just read may want another reading before anybody looks again."""
+    def _rested(self) -> None:
+        """What was just read may want another reading before anybody looks again, or is more than is to wait."""
         with self._lock:
+            if len(self._waiting) >= _MOST_WAITING:
+                self.book()
             if self._timetable.is_sooner():
                 self._wake()
 

@@ -79,9 +79,10 @@ class Timetable:
                 self._due[key] = self._regular(key)
         return whole
 
-    def stale(self, now: float) -> set[str]:
-        """The devices whose latest whole reading was so long ago that another does for a regular one."""
-        return {key for key, at in self._whole_at.items() if now - at >= _SOONEST * self.interval}
+    def hurry(self, until: float) -> None:
+        """All devices are due by then."""
+        for key, instant in self._due.items():
+            self._due[key] = min(instant, until)
 
     def is_round(self, now: float) -> bool:
         """Whether the regular readings are due."""
