@@ -75,7 +75,7 @@ class MeasuredExporter:
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def cpu_share(self, seconds: float, meanwhile: Callable[[float], None] = time.sleep) -> float:
+    def cpu_share(self, seconds: float, meanwhile: Callable[[float], object] = time.sleep) -> float:
         """The part of one core that it uses over so many seconds, in which `meanwhile` is done."""
         before, began = self.cpu_seconds(), time.monotonic()
         meanwhile(seconds)

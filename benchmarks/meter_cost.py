@@ -77,6 +77,7 @@ class Cost:
     busy: float
     busy_anew: float
     megabytes: float
+    at_load: list[float]
     transitions: list[float]
     scrapes: list[float]
 
@@ -141,11 +142,13 @@ def measure(state: Path, environment: Mapping[str, str], python: Interpreter, se
     with MeasuredExporter(state, *source, environment=environment, python=python.path) as exporter:
         start_up = exporter.cpu_share(SETTLE_SECONDS)
         idle = exporter.cpu_share(seconds)
-        busy = exporter.cpu_share(seconds, lambda s: transitions(exporter.switch, s))
+        at_load: list[float] = []
+        busy = exporter.cpu_share(seconds, lambda s: at_load.extend(transitions(exporter.switch, s)))
         busy_anew = exporter.cpu_share(seconds, lambda s: transitions(exporter.switch_anew, s))
         scrapes = milliseconds(50, lambda _: exporter.call("GET", "/metrics"), pause=0.1)
         switches = milliseconds(300, exporter.switch, pause=0.05)
-        return Cost(bare, service, start_up, idle, busy, busy_anew, exporter.resident_megabytes(), switches, scrapes)
+        megabytes = exporter.resident_megabytes()
+    return Cost(bare, service, start_up, idle, busy, busy_anew, megabytes, at_load, switches, scrapes)
 
 
 def alone(module: str, environment: Mapping[str, str], python: Interpreter, seconds: float) -> float:
@@ -158,12 +161,15 @@ def alone(module: str, environment: Mapping[str, str], python: Interpreter, seco
     return float(done.stdout)
 
 
-def transitions(switch: Callable[[int], None], seconds: float) -> None:
-    """Three transitions a second, evenly."""
-    began = time.monotonic()
+def transitions(switch: Callable[[int], None], seconds: float) -> list[float]:
+    """Three transitions a second, evenly; how long each took, in milliseconds."""
+    began, found = time.perf_counter(), []
     for number in range(int(seconds * TRANSITIONS_PER_SECOND)):
+        asked = time.perf_counter()
         switch(number)
-        time.sleep(max(0.0, began + (number + 1) / TRANSITIONS_PER_SECOND - time.monotonic()))
+        found.append((time.perf_counter() - asked) * 1e3)
+        time.sleep(max(0.0, began + (number + 1) / TRANSITIONS_PER_SECOND - time.perf_counter()))
+    return found
 
 
 def head(options: argparse.Namespace) -> str:
@@ -176,8 +182,8 @@ def head(options: argparse.Namespace) -> str:
         "interval of 100 ms, one real `joulemark serve`. CPU time is the process' own, from /proc, in percent of one "
         "core. A mock call sleeps for its latency; going to sleep and waking up costs CPU time too, which is in the "
         "line of the calls alone. What a real driver computes in a call is not in these figures. Transitions are made "
-        "by joulemark's client, which keeps its connection. Times of calls hold whatever else the machine was doing: "
-        "every round is shown.\n\n"
+        "by joulemark's client, which keeps its connection; its own part is in their times. They hold whatever else "
+        "the machine was doing, too: every round is shown.\n\n"
         "A machine's speed, and what else runs on it, change all of these costs alike. So they are given in units of "
         "what an idle FastAPI under uvicorn costs that makes the calls and does nothing with them, too: where the "
         f"targets were set that was {100 * SERVICE_WHERE_TARGETS_WERE_SET:g} % of a core.\n"
@@ -186,7 +192,7 @@ def head(options: argparse.Namespace) -> str:
 
 def table(latency: float, python: Interpreter, rounds: list[Cost]) -> str:
     """The rounds beside each other, with the target of each line."""
-    switches = [cost.transitions for cost in rounds]
+    at_load, switches = [cost.at_load for cost in rounds], [cost.transitions for cost in rounds]
     rows = [
         ("CPU of the default interval's calls alone", [f"{100 * cost.bare:.2f} %" for cost in rounds], ""),
         ("the same beside an idle FastAPI and uvicorn", [f"{100 * cost.service:.2f} %" for cost in rounds], ""),
@@ -197,8 +203,10 @@ def table(latency: float, python: Interpreter, rounds: list[Cost]) -> str:
         ("default interval, in idle FastAPIs", [f"{cost.idle / cost.service:.1f}" for cost in rounds], times(0.01)),
         ("3 transitions a second, in these", [f"{cost.busy / cost.service:.1f}" for cost in rounds], times(0.02)),
         ("memory, most resident", [f"{cost.megabytes:.0f} MB" for cost in rounds], "at most 80 MB"),
-        ("transition, median", [f"{statistics.median(x):.2f} ms" for x in switches], "under 5 ms"),
-        ("transition, 99th percentile", [f"{percentile(x, 99):.2f} ms" for x in switches], "under 20 ms"),
+        ("transition of three a second, median", [f"{statistics.median(x):.2f} ms" for x in at_load], "under 5 ms"),
+        ("transition of three a second, longest", [f"{max(x):.2f} ms" for x in at_load], "under 20 ms"),
+        ("transition every 50 ms, median", [f"{statistics.median(x):.2f} ms" for x in switches], "under 5 ms"),
+        ("transition every 50 ms, 99th percentile", [f"{percentile(x, 99):.2f} ms" for x in switches], "under 20 ms"),
         ("scrape, median", [f"{statistics.median(cost.scrapes):.2f} ms" for cost in rounds], ""),
         ("scrape, 99th percentile", [f"{percentile(cost.scrapes, 99):.2f} ms" for cost in rounds], ""),
     ]
