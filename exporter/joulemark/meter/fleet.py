@@ -27,8 +27,9 @@ PATIENCE_SECONDS = 0.02
 HUNG_SECONDS = 1.0
 # Within so long a transition is on disk and answered, mostly.
 _AFTER_TRANSITION_SECONDS = 0.0015
-# So many readings wait at most, so that a transition finds few; to book more at a time would save little.
-_MOST_WAITING = 20
+# Readings wait to be booked together until it took so long to make them that to book them costs little beside it: of
+# slow calls a transition finds few that wait.
+_WAITING_SECONDS = 0.03
 # Regular readings of a known beat are not urgent: a worker may take this part of the interval for all of them.
 _UNHURRIED = 0.4
 
@@ -51,8 +52,9 @@ class Fleet:
         self._timetable = Timetable(interval, clock.steady())
         # Where on their beat devices are looked at, as far as they can be.
         self._place = 0.0
-        # What was read and is not booked yet, with the wall clock then, in the order in which it came.
+        # What was read and is not booked yet, with its wall clock, in the order in which it came; how long all took.
         self._waiting: list[tuple[Found, float]] = []
+        self._waiting_seconds = 0.0
         self._sources: list[Source] = []
         self._read_by: dict[str, Source] = {}
         self.devices: list[Device] = []
@@ -75,9 +77,11 @@ class Fleet:
             self._ledger.expire(self._clock.steady(), self._clock.wall())
 
     def look_soon(self) -> None:
-        """Have every device read as soon as a transition is answered; to read them meanwhile would hold that up."""
+        """Have each device read when a transition is answered, so as not to delay that; now where a gauge alone tells."""
         with self._lock:
-            self._timetable.hurry(self._clock.steady() + _AFTER_TRANSITION_SECONDS)
+            now, accounts = self._clock.steady(), self._ledger.state.accounts
+            for key in self._read_by:
+                self._timetable.hurry(key, now + (_AFTER_TRANSITION_SECONDS if accounts[key].counting else 0.0))
             if self._timetable.is_sooner():
                 self._wake()
 
@@ -91,10 +95,8 @@ class Fleet:
         with self._lock:
             regular, due = self._timetable.is_round(now), self._timetable.take(now)
             accounts = self._ledger.state.accounts
-            looks = [
-                Look(x, self._read_by[x.key], due[x.key] or not accounts[x.key].counting)
-                for x in self.devices if x.key in due
-            ]  # fmt: skip
+            devices = [x for x in self.devices if x.key in due]
+            looks = [Look(x, self._read_by[x.key], due[x.key] or not accounts[x.key].counting) for x in devices]
         unhurried = _UNHURRIED * self._timetable.interval if all(due.values()) else 0.0
         self._reader.order(looks, within=max(SOON_SECONDS, unhurried))
         if regular:
@@ -107,7 +109,7 @@ class Fleet:
         itself would find the processor's caches cold.
         """
         with self._lock:
-            waiting, self._waiting = self._waiting, []
+            waiting, self._waiting, self._waiting_seconds = self._waiting, [], 0.0
             for found, wall in waiting:
                 try:
                     self._book(found, wall)
@@ -116,9 +118,9 @@ class Fleet:
                     log.exception("device=%s reading could not be booked; going on", found.device.name)
 
     def _rested(self) -> None:
-        """What was just read may want another reading before anybody looks again, or is more than is to wait."""
+        """What was just read may want another reading before anybody looks again, or has waited for long enough."""
         with self._lock:
-            if len(self._waiting) >= _MOST_WAITING:
+            if self._waiting_seconds >= _WAITING_SECONDS:
                 self.book()
             if self._timetable.is_sooner():
                 self._wake()
@@ -215,6 +217,7 @@ class Fleet:
             if key not in self._read_by:
                 return
             self._waiting.append((found, wall))
+            self._waiting_seconds += found.seconds
             if isinstance(found.outcome, Reading):
                 self._timetable.want(key, self._wanted(found, found.outcome))
             else:

@@ -79,10 +79,9 @@ class Timetable:
                 self._due[key] = self._regular(key)
         return whole
 
-    def hurry(self, until: float) -> None:
-        """All devices are due by then."""
-        for key, instant in self._due.items():
-            self._due[key] = min(instant, until)
+    def hurry(self, key: str, until: float) -> None:
+        """It is due by then."""
+        self._due[key] = min(self._due[key], until)
 
     def is_round(self, now: float) -> bool:
         """Whether the regular readings are due."""

@@ -1,0 +1,83 @@
+"""Readings wait to be booked together, those of a slow driver for less long; and nobody has to ask for them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from eventually import eventually
+from meter_rig import TRACES
+
+from joulemark.clock import ManualClock
+from joulemark.meter.meter import Meter
+from joulemark.sources.base import Device, Reading
+from joulemark.sources.replay import ReplaySource
+
+
+class Driver(ReplaySource):
+    """Takes so many seconds of a clock that nothing else moves for a reading, and keeps count."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock, TRACES)
+        self.clock, self.seconds = clock, 0.0
+        self.made: list[Device] = []
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Of a known beat, so that no reading is needed to know when the next is to be made."""
+        return tuple(replace(device, tick_seconds=0.1) for device in super().devices)
+
+    def read(self, device: Device, *, power: bool = True) -> Reading:
+        reading = super().read(device, power=power)
+        self.clock.advance(self.seconds)
+        self.made.append(device)
+        return reading
+
+
+class Rounds:
+    """A meter whose readings are made in rounds, in threads; nobody looks at what they book."""
+
+    def __init__(self, seconds: float, folder: Path) -> None:
+        self.clock = ManualClock()
+        self.driver = Driver(self.clock)
+        self.meter = Meter([self.driver], folder, self.clock, threads=True)
+        self.driver.seconds = seconds
+        self._before = 0
+        self._before = self.booked()
+
+    def booked(self) -> int:
+        """How many readings of the first device are booked since."""
+        return next(iter(self.meter.fleet.views())).health.reads - self._before
+
+    def have_booked(self, count: int) -> bool:
+        """Whether it is so many."""
+        return self.booked() == count
+
+    def make(self) -> None:
+        """One round, until all its readings are there."""
+        self.driver.made.clear()
+        self.clock.advance(0.2)
+        self.meter.fleet.look(self.clock.steady())
+        eventually(lambda: len(self.driver.made) == len(self.driver.devices))
+
+
+def test_readings_of_a_quick_driver_wait_until_somebody_looks(tmp_path: Path) -> None:
+    rounds = Rounds(0.0, tmp_path)
+    for _ in range(5):
+        rounds.make()
+        # What a round does at its end comes after the last of its readings.
+        time.sleep(0.05)
+        assert rounds.booked() == 0
+    rounds.meter.active()
+    assert rounds.booked() == 6
+    rounds.meter.close()
+
+
+def test_readings_of_a_slow_driver_are_booked_with_their_round(tmp_path: Path) -> None:
+    rounds = Rounds(0.04, tmp_path)
+    for number in range(1, 4):
+        rounds.make()
+        eventually(partial(rounds.have_booked, number))
+    rounds.meter.close()
