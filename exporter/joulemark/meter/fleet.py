@@ -77,7 +77,7 @@ class Fleet:
             self._ledger.expire(self._clock.steady(), self._clock.wall())
 
     def look_soon(self) -> None:
-        """Have each device read when a transition is answered, so as not to delay that; now where a gauge alone tells."""
+        """Have each device read when a transition is answered, so as not to delay it; now where a gauge alone tells."""
         with self._lock:
             now, accounts = self._clock.steady(), self._ledger.state.accounts
             for key in self._read_by:
