@@ -48,18 +48,6 @@ def test_a_device_whose_reading_never_comes_is_due_once_an_interval_and_not_all_
     assert 0.7 / INTERVAL * 10 <= looks <= 1.5 / INTERVAL * 10
 
 
-def test_a_device_that_is_hurried_is_due_by_then_and_no_later_than_it_was() -> None:
-    for wanted in (REGULAR, Next(10.04, waits=True), Next(10.05, close=True), Next(10.0005)):
-        table = read_once()
-        table.want("gpu", wanted)
-        before = table.wait_for_next()
-        table.hurry("gpu", 10.0015)
-        assert table.is_sooner() == (before > 10.0015)
-        assert table.wait_for_next() == min(before, 10.0015)
-        assert table.take(10.0015) == {"gpu": False}, "its gauge was read just now"
-        assert 10.06 < table.wait_for_next() < 10.15
-
-
 def test_a_close_look_is_of_the_counter_alone_and_puts_off_no_regular_reading() -> None:
     table = read_once()
     regular = table.wait_for_next()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from joulemark.ledger.state import StageRequest
 from joulemark.ledger.windows import Totals
-from joulemark.meter.meter import Meter
+from joulemark.meter.meter import Meter, Result
 from joulemark.sources.nvml import NvmlSource
 
 from .machine import Machine
@@ -45,6 +45,17 @@ class StageError:
         return abs(self.error) <= self.bound + 1e-6
 
 
+class _Meter(Meter):
+    """Knows whether a transition was made whose reading is still to come: without threads nobody else makes it."""
+
+    handed_over = False
+
+    def _transition(self, change: Callable[[float, float], Result]) -> Result:
+        result = super()._transition(change)
+        self.handed_over = True
+        return result
+
+
 @dataclass
 class VirtualBench:
     """A meter, the scripted GPUs it reads, and a clock that they share.
@@ -73,7 +84,7 @@ class VirtualBench:
     def start(self) -> None:
         """Start the meter, for the first time or again."""
         self.source = NvmlSource(self.clock, use_counter=self.use_counter, module=self.module)
-        self.meter = Meter([self.source], self.state, self.clock, interval=self.interval)
+        self.meter = _Meter([self.source], self.state, self.clock, interval=self.interval)
         self._committed = self._recovered = self.clock.steady()
 
     def stop(self) -> None:
@@ -87,6 +98,9 @@ class VirtualBench:
 
     def run_until(self, end: float) -> None:
         """Sample, commit and recover as the exporter's threads do, until an instant."""
+        if self.meter.handed_over:
+            self.meter.handed_over = False
+            self.meter.fleet.order()
         while True:
             due = max(self.meter.fleet.next_reading(), self.clock.steady())
             if due >= end:

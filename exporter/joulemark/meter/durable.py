@@ -46,14 +46,14 @@ class DurableLedger:
         """Make a change and answer when it is on disk; the lock is not held while that lasts.
 
         While the disk cannot be written it is answered all the same, and `joulemark_ledger_up` is 0. `then` is called
-        when the change is made, and before it is on disk.
+        when the change is on disk: before, it would take the processor from who writes.
         """
         with self.booked():
             result = change()
             number = self.save()
+        self._wait_for(number)
         if then:
             then()
-        self._wait_for(number)
         return result
 
     def save(self) -> int:

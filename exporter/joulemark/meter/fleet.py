@@ -25,11 +25,10 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 0.02
 # A call into a driver that takes longer than this has hung, and what it answers is of no known instant.
 HUNG_SECONDS = 1.0
-# Within so long a transition is on disk and answered, mostly.
-_AFTER_TRANSITION_SECONDS = 0.0015
-# Readings wait to be booked together until it took so long to make them that to book them costs little beside it: of
-# slow calls a transition finds few that wait.
+# Readings wait to be booked together until it took so long to make them that to book them costs little beside it.
 _WAITING_SECONDS = 0.03
+# The readings that a transition triggers are made within so long: more workers would delay its answer.
+_TRIGGERED_SECONDS = 0.01
 # Regular readings of a known beat are not urgent: a worker may take this part of the interval for all of them.
 _UNHURRIED = 0.4
 
@@ -76,14 +75,15 @@ class Fleet:
             self.book()
             self._ledger.expire(self._clock.steady(), self._clock.wall())
 
-    def look_soon(self) -> None:
-        """Have each device read when a transition is answered, so as not to delay it; now where a gauge alone tells."""
+    def order(self) -> None:
+        """Have every device read and wait for none; gauges only where they alone tell, or have no fresh value."""
         with self._lock:
             now, accounts = self._clock.steady(), self._ledger.state.accounts
-            for key in self._read_by:
-                self._timetable.hurry(key, now + (_AFTER_TRANSITION_SECONDS if accounts[key].counting else 0.0))
-            if self._timetable.is_sooner():
-                self._wake()
+            stale = self._timetable.stale(now)
+            by_gauge = stale | {key for key, account in accounts.items() if not account.counting}
+            looks = [Look(device, self._read_by[device.key], device.key in by_gauge) for device in self.devices]
+            self._timetable.note(now, stale)
+        self._reader.order(looks, _TRIGGERED_SECONDS)
 
     def next_reading(self) -> float:
         """When the next reading is due; whoever asks waits until then, and is woken if one is due sooner."""

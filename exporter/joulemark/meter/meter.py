@@ -255,7 +255,8 @@ class Meter:
         """Make a change at this instant; the reading that it triggers is not waited for, nor a device that hangs."""
         if not self.fleet.threads:
             self.sample()
-        return self._durable.change(lambda: change(self._clock.steady(), self._clock.wall()), self.fleet.look_soon)
+        order = self.fleet.order if self.fleet.threads else None
+        return self._durable.change(lambda: change(self._clock.steady(), self._clock.wall()), order)
 
     def _look(self, look: Callable[[], Result]) -> Result:
         """Look at the ledger as it is now, and answer when all that was seen is on disk."""

@@ -79,9 +79,9 @@ class Timetable:
                 self._due[key] = self._regular(key)
         return whole
 
-    def hurry(self, key: str, until: float) -> None:
-        """It is due by then."""
-        self._due[key] = min(self._due[key], until)
+    def stale(self, now: float) -> set[str]:
+        """The devices whose latest whole reading was so long ago that another does for a regular one."""
+        return {key for key, at in self._whole_at.items() if now - at >= _SOONEST * self.interval}
 
     def is_round(self, now: float) -> bool:
         """Whether the regular readings are due."""
