@@ -29,6 +29,7 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
 }
 _KEY = re.compile(r"[!-~]{1,128}")
+WindowId = Annotated[str, Path(description="as PUT /stage answered it", examples=["0f3b6d1c2a4e5f60"])]
 
 
 class PlainRoute(APIRoute):
@@ -37,9 +38,6 @@ class PlainRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The function as it is."""
         return self.endpoint
-
-
-WindowId = Annotated[str, Path(description="as PUT /stage answered it", examples=["0f3b6d1c2a4e5f60"])]
 
 
 def router(meter: Meter) -> APIRouter:
