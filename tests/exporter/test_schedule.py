@@ -77,6 +77,28 @@ def test_an_even_beat_that_is_not_known_well_any_more_is_looked_at_closely_and_a
     assert following == Next(following.instant, close=True)
 
 
+@pytest.mark.parametrize(("call_seconds", "most"), [(0.0, 0.1), (0.001, 0.1), (0.003, 0.1), (0.01, 0.4)])
+def test_a_beat_stays_known_with_few_looks_beside_the_regular_ones_however_long_a_call_takes(
+    call_seconds: float, most: float
+) -> None:
+    rng, account = random.Random(1), trained(0.0)
+    account.change_holders((), 3.0)
+    minutes, begin, regular, looks, unknown = 3, 3.1, 3.1, 0, 0
+    while begin < 3.1 + 60 * minutes:
+        regular = regular if begin < regular else begin + PERIOD * (0.85 + 0.3 * rng.random())
+        # The value is of the middle of the call; a wake-up is late by 0.1 ms.
+        middle, end = begin + call_seconds / 2, begin + call_seconds
+        account.apply(Reading(end, counter_at(middle, 0.0), WATTS, True, begin, end))
+        looks += 1
+        unknown += account.ticks.deviation(end) > 0.015 * PERIOD
+        wanted = next_reading(account, end, 0.0, 0.13).instant
+        begin = max(end, min(regular, wanted if wanted is not None else regular)) + 0.0001
+    # At rest ten a second are made anyhow: what is made to know the beat is a part of that.
+    assert looks < (1 + most) * 60 * minutes / PERIOD
+    # A boundary can be placed by the beat at any time, but where calls take too long to know one so well.
+    assert call_seconds >= 0.01 or unknown < 0.01 * looks
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_beat_that_is_seen_closely_now_and_then_is_not_taken_for_uneven(seed: int) -> None:
     rng, ticks, at = random.Random(seed), TickTracker(), 0.5

@@ -26,6 +26,15 @@ _USEFUL = 0.13
 _FURTHEST = 1.5
 # Relative drift of the period from tick to tick that is allowed for.
 _DRIFT = 2e-6
+# The weight of the latest call in what a call takes.
+_NEW_CALL = 0.1
+# A beat whose phase is not known to these seconds or parts of the period is doubtful; where calls take long, to so much
+# of one, up to a part of the period: no closer can they tell.
+_DOUBT_SECONDS, _DOUBT, _DOUBT_CALL, _DOUBT_MOST = 0.0003, 0.005, 0.8, 0.01
+# A doubtful beat is checked no sooner than after so many periods, nor than so many calls would take.
+_CHECK_PERIODS, _CHECK_CALLS = 5, 150
+# One that is not is checked all the same after so many seconds.
+_CHECK_SECONDS = 30.0
 # For so long ahead it is found at a time that no check is wanted.
 _AHEAD_SECONDS = 1.0
 _SQRT12 = math.sqrt(12.0)
@@ -51,6 +60,8 @@ class TickTracker:
         self.seconds = declared or UNMEASURED_TICK_SECONDS
         self.jitter = 0.0
         self._jitter_square = 0.0
+        # What a reading of it takes, a running mean.
+        self.call_seconds = 0.0
         self.locked = False
         self._period: float | None = None
         self._phase = 0.0
@@ -88,6 +99,7 @@ class TickTracker:
     def see(self, begin: float, end: float, joules: float) -> Tick | None:
         """Take a reading made between two instants; the tick when the counter has moved since the one before."""
         before, self._before = self._before, (begin, joules)
+        self.call_seconds += _NEW_CALL * (end - begin - self.call_seconds)
         if self._training_since is None:
             self._training_since = begin
         if before is None or joules == before[1]:
@@ -129,8 +141,10 @@ class TickTracker:
 
     def _is_doubtful(self, at: float) -> bool:
         assert self._period is not None
-        doubtful = self._drift(at) > max(0.0003, 0.005 * self._period)
-        return at - self._closely_seen > (5 * self._period if doubtful else 30.0)
+        as_calls_tell = min(_DOUBT_CALL * self.call_seconds, _DOUBT_MOST * self._period)
+        doubtful = self._drift(at) > max(_DOUBT_SECONDS, _DOUBT * self._period, as_calls_tell)
+        soonest = max(_CHECK_PERIODS * self._period, _CHECK_CALLS * self.call_seconds)
+        return at - self._closely_seen > (soonest if doubtful else max(soonest, _CHECK_SECONDS))
 
     def check_step(self, at: float) -> float:
         """The step in seconds by which a check looks for the tick that is due around an instant."""

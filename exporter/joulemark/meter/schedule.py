@@ -81,7 +81,7 @@ def next_reading(account: DeviceAccount, looked: float, place: float = 0.0, long
     coming = ticks.due_tick(looked) if ticks.wants_check(looked) else None
     if coming is None:
         return REGULAR
-    return Next(max(looked + ticks.check_step(looked), coming[0] - 3 * coming[1]), close=True)
+    return Next(max(looked + ticks.check_step(looked), _just_before(ticks, *coming)), close=True)
 
 
 def _next_at_boundary(ticks: TickTracker, looked: float, place: float, longest: float) -> Next:
@@ -94,8 +94,13 @@ def _next_at_boundary(ticks: TickTracker, looked: float, place: float, longest: 
         return Next(_between_ticks(ticks, looked, deviation, place, longest), waits=True)
     if ticks.jitter <= _EVEN * ticks.seconds / 2:
         # They are even, and the beat alone is not known well any more.
-        return Next(max(looked + ticks.check_step(looked), tick - 3 * deviation), close=True)
-    return Next(max(looked + step, tick - 3 * deviation))
+        return Next(max(looked + ticks.check_step(looked), _just_before(ticks, tick, deviation)), close=True)
+    return Next(max(looked + step, _just_before(ticks, tick, deviation)))
+
+
+def _just_before(ticks: TickTracker, tick: float, deviation: float) -> float:
+    """When the first of close looks at a tick is to begin, so that its call has returned before the tick can come."""
+    return tick - 3 * deviation - ticks.call_seconds
 
 
 def _next_sample(account: DeviceAccount, looked: float) -> float:
