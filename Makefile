@@ -30,9 +30,11 @@ up: $(VENV)/ready
 down:
 	@test -x $(BIN)/python && $(BIN)/python -m joulemark_workloads.stack down || echo 'nothing is set up, so nothing runs'
 
+# Most tests wait for other processes, so two at a time take little more than half of the time; those of a file share
+# what is dear to set up.
 test: $(VENV)/ready lint
 	@./prometheus/install.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # Needs Node.js and a Prometheus; shows the runs of `make demo` where there are some.
 boards-preview: $(VENV)/ready

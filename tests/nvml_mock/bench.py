@@ -97,7 +97,12 @@ class VirtualBench:
         self.run_until(self.clock.steady() + seconds)
 
     def run_until(self, end: float) -> None:
-        """Sample, commit and recover as the exporter's threads do, until an instant."""
+        """Sample, commit and recover as the exporter's threads do, until an instant; all that was read is booked."""
+        self.go_on_until(end)
+        self.meter.fleet.book()
+
+    def go_on_until(self, end: float) -> None:
+        """The same without that: what was read last may wait."""
         if self.meter.handed_over:
             self.meter.handed_over = False
             self.meter.fleet.order()
@@ -105,7 +110,6 @@ class VirtualBench:
             due = max(self.meter.fleet.next_reading(), self.clock.steady())
             if due >= end:
                 self.clock.move_to(end)
-                self.meter.fleet.book()
                 return
             self.clock.move_to(due + self.random.expovariate(1 / self.wake_seconds))
             now = self.clock.steady()
@@ -132,7 +136,7 @@ class VirtualBench:
         """One stage after another, then idle until all is settled; what each came to."""
         for name, seconds, shape in stages:
             self.begin(name, shape)
-            self.run_until(self.stamps[-1][0] + seconds)
+            self.go_on_until(self.stamps[-1][0] + seconds)
         self.end(Constant(idle))
         self.wait(3.0)
         return self.errors()

@@ -8,13 +8,17 @@ it (`power_integral.py`): that is the second estimator, and what is booked where
 
 from __future__ import annotations
 
+import math
+
 from ..sources.base import Device, Reading
 from .booking import Bookings, Settlement
 from .counter import Counter
+from .estimate import Estimate, estimate
 from .gauge import Gauge
 from .hand_overs import Boundary, HandOvers
 from .hole import Hole, is_hole
 from .power_integral import Holders, PowerIntegral, Slice
+from .recent_power import MAX_BRIDGE_SECONDS
 from .settling import Settling
 from .stand_in import StandIn
 from .ticks import Tick, TickTracker
@@ -31,25 +35,19 @@ class DeviceAccount:
     """
 
     def __init__(
-        self,
-        device: Device,
-        total_joules: float = 0.0,
-        gap_seconds: float = 0.0,
-        settled: Tick | None = None,
-        holders_settled: Holders = (),
-        boundaries: list[Boundary] | None = None,
-        *,
-        steady: float | None = None,
-    ) -> None:
+        self, device: Device, total_joules: float = 0.0, gap_seconds: float = 0.0, settled: Tick | None = None,
+        holders_settled: Holders = (), boundaries: list[Boundary] | None = None, *, steady: float | None = None,
+    ) -> None:  # fmt: skip
         self.device, self.total_joules, self.gap_seconds, self.steady = device, total_joules, gap_seconds, steady
         self.integral_joules = self.integral_variance = 0.0
         self.watts: float | None = None
         self.sensor = False
         # Whether the counter is what is booked, and not sampled power.
         self.counting = not (device.fallback and device.source == device.fallback)
-        # When the latest look was made, whether it failed, and how often anything was read, failed or handed over.
+        self.newest: Reading | None = None  # The latest that was made, whether it was taken already or not.
+        # When the latest look was made, and whether it failed.
         self.looked: float | None = None
-        self.failing, self.changes = False, 0
+        self.failing = False
         self.ticks = TickTracker(device.tick_seconds)
         self.gauge = Gauge(device.power_tick_seconds)
         self.hand_overs = HandOvers(holders_settled, boundaries or [])
@@ -68,7 +66,7 @@ class DeviceAccount:
             return DeviceAccount(device, self.total_joules, self.gap_seconds)
         return DeviceAccount(
             device, self.total_joules, self.gap_seconds, self.settled, self.hand_overs.settled,
-            self.hand_overs.boundaries, steady=self.steady,
+            self.hand_overs.ahead, steady=self.steady,
         )  # fmt: skip
 
     @property
@@ -84,32 +82,44 @@ class DeviceAccount:
     @property
     def unsettled(self) -> bool:
         """Whether a boundary waits for ticks or samples that come after it."""
-        return bool(self.hand_overs.boundaries) or self.power.waiting
+        return bool(self.hand_overs.boundaries or self.hand_overs.coming) or self.power.waiting
 
     def references(self, holder: str) -> bool:
         """Whether energy may still be booked to this holder, or a bound taken back."""
         return self.hand_overs.references(holder) or self._hole.references(holder)
 
-    def pending(self, holder: str) -> float:
-        """Joules of a holder that are not booked yet, by the latest power: an estimate for summaries."""
-        start = self._booked_until()
-        if start is None or self.steady is None:
-            return 0.0
-        rate = self._latest_power()
-        spans = self.hand_overs.held(start, self.steady)
-        return sum(rate * seconds / len(holders) for holders, seconds in spans if holder in holders)
+    def pending(self, holder: str) -> Estimate:
+        """What of a holder is not booked yet, for summaries; readings count that have not been taken yet."""
+        start, until, watts, newest = self._booked_until(), self.steady, self._latest_power(), self.newest
+        if start is None or until is None:
+            return Estimate()
+        shown = self._settling.shown if self.counting else [Tick(start, 0.0, 0.0)]
+        if newest and newest.end > (self.looked or 0.0):
+            until = newest.steady
+            watts = newest.watts if newest.sensor and newest.watts is not None else watts
+            tick = self._counter.coming(newest, self.device, shown[-1]) if self.counting else None
+            shown += [tick] if tick else []
+        handed_over = self.hand_overs.ahead[-1:]
+        if handed_over and not self.failing:
+            # Up to then power is taken as it was, if that is not too long.
+            until = max(until, min(handed_over[0][0], until + MAX_BRIDGE_SECONDS))
+        return estimate(holder, self.hand_overs, shown, until, watts)
 
     def change_holders(self, holders: Holders, at: float) -> None:
-        """Hand the device over at an instant, not before any earlier hand-over."""
-        if holders != self.hand_overs.current:
-            self.changes += 1
-            at = self.hand_overs.not_before(at)
+        """Hand the device over at an instant, not before any earlier hand-over; readings before it may still come."""
+        if holders != self.hand_overs.latest:
+            self.hand_overs.announce(holders, at)
+
+    def take_over(self, before: float = math.inf) -> None:
+        """All readings up to an instant have come: who holds the device from before that on does so."""
+        for at, holders in self.hand_overs.come(before):
             self.power.hand_over(at, holders)
             self.hand_overs.add(holders, at, self._booked_until())
 
     def apply(self, reading: Reading) -> Settlement:
         """Take one reading; returns what it settled. Readings come in the order in which they were made."""
         books, at = Bookings(), reading.end
+        self.take_over(at)
         if not self.counting and reading.watts is None:
             # A counter that is not trusted tells nothing.
             return self.fail(at)
@@ -136,13 +146,13 @@ class DeviceAccount:
         """It came back described otherwise; under another epoch its counter cannot be read on."""
         self._counter.restarted = self._counter.restarted or device.epoch != self.device.epoch
         self.device = device
-        self.changes += 1
         self._hole.most_watts = device.power_limit_watts or 0.0
         self.power.averaging = device.averaging_seconds
 
     def fail(self, at: float) -> Settlement:
         """A reading failed: when that lasts it is a gap, and boundaries that still wait are decided."""
         books = Bookings()
+        self.take_over(at)
         self.looked, self.failing = at, True
         gap = self._find_hole(at, books)
         if gap and self.unsettled:
@@ -153,6 +163,7 @@ class DeviceAccount:
     def let_go(self) -> Settlement:
         """It is not read any more: what is known is booked, and nobody holds it."""
         books = Bookings()
+        self.take_over()
         self._take(self.power.flush(), books)
         self._settle(books, force=True)
         self.hand_overs.clear()
@@ -286,5 +297,4 @@ class DeviceAccount:
             self.total_joules += booking.joules
             self.integral_joules += booking.integral_joules
         self.gap_seconds += gap
-        self.changes += 1
         return settlement

@@ -41,6 +41,15 @@ class Counter:
         gained_at_most = None if limit is None else limit * elapsed
         return self._range.unwrapped(reading.energy_joules, device.wrap_joules, gained_at_most)
 
+    def coming(self, reading: Reading, device: Device, latest: Tick) -> Tick | None:
+        """About the tick that a reading shows which is not taken yet; None where it shows nothing after the latest."""
+        raw = reading.energy_joules
+        more = 0.0 if raw is None else self._range.beyond(raw, device.wrap_joules)
+        if not more:
+            return None
+        at = reading.end - self._ticks.lag(reading.end)[0]
+        return Tick(max(at, latest.at + 1e-6), 0.0, latest.joules + more)
+
     def begin(self, reading: Reading, energy: float) -> None:
         """It is counted from this value on."""
         self._resumed = False

@@ -20,3 +20,10 @@ class CounterRange:
             self._offset += wrap
         self._raw = raw
         return raw + self._offset
+
+    def beyond(self, raw: float, wrap: float | None) -> float:
+        """How far a value to come is beyond the latest, in joules; 0 where it is not."""
+        if self._raw is None:
+            return 0.0
+        more = raw - self._raw
+        return max(0.0, more + wrap if wrap and more < 0 else more)

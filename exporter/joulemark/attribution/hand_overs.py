@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,24 +17,45 @@ Boundary = tuple[float, Holders]
 class HandOvers:
     """`settled` held the device up to what is booked, `boundaries` are the instants after it and who holds it then.
 
-    `current` holds it now; empty when nobody does.
+    `current` holds it at the latest reading that was taken; empty when nobody does. `coming` are hand-overs after that:
+    those before them may still be to be taken.
     """
 
     settled: Holders = ()
     boundaries: list[Boundary] = field(default_factory=list)
     current: Holders = field(init=False)
+    coming: deque[Boundary] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self.current = self.boundaries[-1][1] if self.boundaries else self.settled
 
     @property
+    def latest(self) -> Holders:
+        """Who holds it after all hand-overs."""
+        return self.coming[-1][1] if self.coming else self.current
+
+    @property
+    def ahead(self) -> list[Boundary]:
+        """All hand-overs after what is settled."""
+        return [*self.boundaries, *self.coming]
+
+    @property
     def all(self) -> set[Holders]:
-        """Whoever holds it after what is settled."""
+        """Whoever holds it after what is settled, up to the latest reading."""
         return {self.settled, *(held for _, held in self.boundaries)}
 
     def references(self, holder: str) -> bool:
         """Whether energy may still be booked to this holder."""
-        return holder in self.settled or any(holder in held for _, held in self.boundaries)
+        return holder in self.settled or any(holder in held for _, held in self.ahead)
+
+    def announce(self, holders: Holders, at: float) -> None:
+        """A hand-over at an instant, or at that of the latest one if that is later."""
+        self.coming.append((max([at, *(instant for instant, _ in self.ahead[-1:])]), holders))
+
+    def come(self, before: float) -> Iterator[Boundary]:
+        """Those that come before an instant; each must be added."""
+        while self.coming and self.coming[0][0] < before:
+            yield self.coming.popleft()
 
     def add(self, holders: Holders, at: float, start: float | None) -> None:
         """Hand over at an instant; `start` is up to when is booked, None where nothing is."""
@@ -46,13 +68,9 @@ class HandOvers:
             self.boundaries.append((max(at, start), holders))
         self.current = holders
 
-    def not_before(self, at: float) -> float:
-        """An instant, or that of the latest hand-over if that is later."""
-        return max([at, *(instant for instant, _ in self.boundaries[-1:])])
-
     def held(self, begin: float, end: float) -> Iterator[tuple[Holders, float]]:
         """Who held the device between two instants after what is settled, and for how many seconds of it."""
-        cuts = [(-math.inf, self.settled), *self.boundaries, (math.inf, ())]
+        cuts = [(-math.inf, self.settled), *self.ahead, (math.inf, ())]
         for (since, holders), (until, _) in itertools.pairwise(cuts):
             if min(until, end) > max(since, begin):
                 yield holders, min(until, end) - max(since, begin)
@@ -93,3 +111,4 @@ class HandOvers:
     def clear(self) -> None:
         """Nobody holds it."""
         self.settled, self.boundaries, self.current = (), [], ()
+        self.coming.clear()

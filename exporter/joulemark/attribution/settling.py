@@ -44,6 +44,11 @@ class Settling:
         return self._ahead[-1] if self._ahead else self.settled
 
     @property
+    def shown(self) -> list[Tick]:
+        """The tick up to which all is booked, and those ahead of it."""
+        return [*filter(None, (self.settled,)), *self._ahead]
+
+    @property
     def power_before(self) -> Power | None:
         """The power up to what is settled, by the counter; None where it does not tell."""
         return power_of(list(self._clean))

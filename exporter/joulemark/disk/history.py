@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ..accounting import joules_per_token
 from ..attribution.attribution import DeviceAccount
+from ..attribution.estimate import Estimate
 from ..ledger.snapshot import Artifact, Score
 from ..ledger.windows import Totals, Window
 from .rows import totals_from
@@ -20,10 +21,10 @@ _DECLARED = ("pipeline", "student", "teacher", "dataset", "seed", "baseline", "r
 def window_summary(window: Window, accounts: Mapping[str, DeviceAccount]) -> Record:
     """Summary of one window: joules in all and by device, the bound on them, seconds, watts, tokens, state.
 
-    `settled` is false while the counter has yet to confirm the last tick; its sampled joules are then included.
+    `settled` is false while the counter has yet to confirm the last tick; what is estimated of it is then included.
     """
     pending = {key: accounts[key].pending(window.id) for key in window.devices if key in accounts}
-    joules = {key: value + pending.get(key, 0.0) for key, value in window.totals.joules.items()}
+    joules = {key: value + pending.get(key, Estimate()).joules for key, value in window.totals.joules.items()}
     names = {key: account.device.name for key, account in accounts.items()}
     total = sum(joules.values())
     bound = window.totals.known_bound_joules
@@ -42,7 +43,7 @@ def window_summary(window: Window, accounts: Mapping[str, DeviceAccount]) -> Rec
         "seconds": window.totals.known_seconds,
         "joules": total,
         "joules_by_device": {names.get(key, key): value for key, value in joules.items()},
-        "uncertainty_joules": None if bound is None else bound + sum(pending.values()),
+        "uncertainty_joules": None if bound is None else bound + sum(x.bound_joules for x in pending.values()),
         "settled": not any(account.references(window.id) for account in accounts.values()),
         **_rates(window.totals, total),
     }

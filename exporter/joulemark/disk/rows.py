@@ -57,7 +57,7 @@ def _device_row(state: State, key: str) -> Row:
     unsettled = {
         "spread": settled.spread if settled else None,
         "holders": account.hand_overs.settled,
-        "boundaries": account.hand_overs.boundaries,
+        "boundaries": account.hand_overs.ahead,
         "seen": account.steady,
     }
     return (

@@ -50,7 +50,7 @@ class Ledger:
             account = known.gone_on_with(device)
             gap = unread(known, device, self.state, steady, wall)
             if gap is not None:
-                self._bookings.book_gap(account, known.hand_overs.current, gap)
+                self._bookings.book_gap(account, known.hand_overs.latest, gap)
         self.state.accounts[device.key] = account
         everywhere = [x for x in self._open_windows() if known is None and set(self._lanes) <= set(x.devices)]
         for window in everywhere if list(self._lanes) else []:

@@ -42,13 +42,16 @@ class DurableLedger:
             self._book()
             yield self._ledger
 
-    def change(self, change: Callable[[], Result], then: Callable[[], None] | None = None) -> Result:
+    def change(
+        self, change: Callable[[], Result], then: Callable[[], None] | None = None, *, booked: bool = True
+    ) -> Result:
         """Make a change and answer when it is on disk; the lock is not held while that lasts.
 
         While the disk cannot be written it is answered all the same, and `joulemark_ledger_up` is 0. `then` is called
-        when the change is on disk: before, it would take the processor from who writes.
+        when the change is on disk: before, it would take the processor from who writes. A change that needs no joules
+        `booked` does not wait for what has been read to be.
         """
-        with self.booked():
+        with self.booked() if booked else self._lock:
             result = change()
             number = self.save()
         self._wait_for(number)

@@ -18,6 +18,7 @@ from ..sources.base import Device, Reading, Source, Vitals
 from .reader import SOON_SECONDS, Found, InlineReader, Look, Reader, ThreadedReader
 from .schedule import Next, common_place, next_reading
 from .timetable import Timetable
+from .waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +26,6 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 0.02
 # A call into a driver that takes longer than this has hung, and what it answers is of no known instant.
 HUNG_SECONDS = 1.0
-# Readings wait to be booked together until it took so long to make them that to book them costs little beside it.
-_WAITING_SECONDS = 0.03
 # The readings that a transition triggers are made within so long: more workers would delay its answer.
 _TRIGGERED_SECONDS = 0.01
 # Regular readings of a known beat are not urgent: a worker may take this part of the interval for all of them.
@@ -49,16 +48,12 @@ class Fleet:
         sinks = self._accept, self._accept_vitals
         self._reader: Reader = ThreadedReader(*sinks, clock, self._rested) if threads else InlineReader(*sinks, clock)
         self._timetable = Timetable(interval, clock.steady())
-        # Where on their beat devices are looked at, as far as they can be.
-        self._place = 0.0
-        # What was read and is not booked yet, with its wall clock, in the order in which it came; how long all took.
-        self._waiting: list[tuple[Found, float]] = []
-        self._waiting_seconds = 0.0
+        self._place = 0.0  # Where on their beat devices are looked at, as far as they can be.
+        self._waiting = Waiting()
         self._sources: list[Source] = []
         self._read_by: dict[str, Source] = {}
         self.devices: list[Device] = []
-        # In the ledger's state, as what is counted goes on through restarts.
-        self._health = ledger.state.health
+        self._health = ledger.state.health  # There, as what is counted goes on through restarts.
         self._vitals: dict[str, Vitals | None] = {}
         self._agreement: dict[str, Agreement] = {}
 
@@ -66,14 +61,18 @@ class Fleet:
 
     def sample(self, *, patience: float = PATIENCE_SECONDS, vitals: bool = False) -> None:
         """Read every device once and book what it gained; waits for slow devices only so long."""
-        with self._lock:
-            looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in self.devices]
-            self._timetable.note(self._clock.steady(), self._read_by)
-        self._reader.read(looks, patience)
+        self.read(patience=patience, vitals=vitals)
         self._notice_hung()
         with self._lock:
             self.book()
             self._ledger.expire(self._clock.steady(), self._clock.wall())
+
+    def read(self, *, patience: float = PATIENCE_SECONDS, vitals: bool = False) -> None:
+        """Read every device once; what it gained may be booked later."""
+        with self._lock:
+            looks = [Look(device, self._read_by[device.key], vitals=vitals) for device in self.devices]
+            self._timetable.note(self._clock.steady(), self._read_by)
+        self._reader.read(looks, patience)
 
     def order(self) -> None:
         """Have every device read and wait for none; gauges only where they alone tell, or have no fresh value."""
@@ -103,24 +102,25 @@ class Fleet:
             self._notice_hung()
 
     def book(self) -> None:
-        """Book what was read and has waited; whoever looks at the ledger, or changes it, must call this first.
+        """Book what was read and has waited; whoever looks at the ledger must call this first.
 
-        A reading that changes nothing in what is to be read next waits, as many at a time cost far less: each for
-        itself would find the processor's caches cold.
+        A reading that changes nothing in what is to be read next waits. A transition does not wait for that: from when
+        on who holds a device is kept with its account.
         """
         with self._lock:
-            waiting, self._waiting, self._waiting_seconds = self._waiting, [], 0.0
-            for found, wall in waiting:
+            for found, wall in self._waiting.take():
                 try:
                     self._book(found, wall)
                 except Exception:
                     # One that cannot be booked must not take others with it, nor who happens to look at the ledger.
                     log.exception("device=%s reading could not be booked; going on", found.device.name)
+            for account in self._ledger.state.accounts.values():
+                account.take_over()
 
     def _rested(self) -> None:
         """What was just read may want another reading before anybody looks again, or has waited for long enough."""
         with self._lock:
-            if self._waiting_seconds >= _WAITING_SECONDS:
+            if self._waiting.long:
                 self.book()
             if self._timetable.is_sooner():
                 self._wake()
@@ -216,9 +216,9 @@ class Fleet:
         with self._lock:
             if key not in self._read_by:
                 return
-            self._waiting.append((found, wall))
-            self._waiting_seconds += found.seconds
+            self._waiting.add(found, wall)
             if isinstance(found.outcome, Reading):
+                self._ledger.state.accounts[key].newest = found.outcome
                 self._timetable.want(key, self._wanted(found, found.outcome))
             else:
                 self.book()

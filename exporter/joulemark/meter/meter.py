@@ -254,9 +254,14 @@ class Meter:
     def _transition(self, change: Callable[[float, float], Result]) -> Result:
         """Make a change at this instant; the reading that it triggers is not waited for, nor a device that hangs."""
         if not self.fleet.threads:
-            self.sample()
-        order = self.fleet.order if self.fleet.threads else None
-        return self._durable.change(lambda: change(self._clock.steady(), self._clock.wall()), order)
+            self.fleet.read()
+
+        def now() -> Result:
+            steady, wall = self._clock.steady(), self._clock.wall()
+            self.ledger.expire(steady, wall)
+            return change(steady, wall)
+
+        return self._durable.change(now, self.fleet.order if self.fleet.threads else None, booked=False)
 
     def _look(self, look: Callable[[], Result]) -> Result:
         """Look at the ledger as it is now, and answer when all that was seen is on disk."""
