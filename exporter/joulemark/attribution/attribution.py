@@ -41,13 +41,11 @@ class DeviceAccount:
         self.device, self.total_joules, self.gap_seconds, self.steady = device, total_joules, gap_seconds, steady
         self.integral_joules = self.integral_variance = 0.0
         self.watts: float | None = None
-        self.sensor = False
         # Whether the counter is what is booked, and not sampled power.
         self.counting = not (device.fallback and device.source == device.fallback)
         self.newest: Reading | None = None  # The latest that was made, whether it was taken already or not.
-        # When the latest look was made, and whether it failed.
-        self.looked: float | None = None
-        self.failing = False
+        self.looked: float | None = None  # When the latest look was made, which failed if it is failing.
+        self.failing = self.sensor = False
         self.ticks = TickTracker(device.tick_seconds)
         self.gauge = Gauge(device.power_tick_seconds)
         self.hand_overs = HandOvers(holders_settled, boundaries or [])
@@ -90,20 +88,22 @@ class DeviceAccount:
 
     def pending(self, holder: str) -> Estimate:
         """What of a holder is not booked yet, for summaries; readings count that have not been taken yet."""
-        start, until, watts, newest = self._booked_until(), self.steady, self._latest_power(), self.newest
+        start, until, watts = self._booked_until(), self.steady, self._latest_power()
         if start is None or until is None:
             return Estimate()
+        coming = self.newest if self.newest and self.newest.end > (self.looked or 0.0) else None
+        if coming:
+            until, watts = coming.steady, coming.watts if coming.sensor and coming.watts is not None else watts
+        if not self.failing:
+            # Up to the latest hand-over power is taken as it was, if that is not too long.
+            until = max(until, min(self.hand_overs.latest_at, until + MAX_BRIDGE_SECONDS))
+        stints = self.hand_overs.stints(holder, start, until)
+        if not stints:
+            return Estimate()
         shown = self._settling.shown if self.counting else [Tick(start, 0.0, 0.0)]
-        if newest and newest.end > (self.looked or 0.0):
-            until = newest.steady
-            watts = newest.watts if newest.sensor and newest.watts is not None else watts
-            tick = self._counter.coming(newest, self.device, shown[-1]) if self.counting else None
-            shown += [tick] if tick else []
-        handed_over = self.hand_overs.ahead[-1:]
-        if handed_over and not self.failing:
-            # Up to then power is taken as it was, if that is not too long.
-            until = max(until, min(handed_over[0][0], until + MAX_BRIDGE_SECONDS))
-        return estimate(holder, self.hand_overs, shown, until, watts)
+        if coming and self.counting and (tick := self._counter.coming(coming, self.device, shown[-1])):
+            shown.append(tick)
+        return estimate(stints, shown, watts)
 
     def change_holders(self, holders: Holders, at: float) -> None:
         """Hand the device over at an instant, not before any earlier hand-over; readings before it may still come."""

@@ -7,10 +7,19 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .power_integral import Holders
 
 Boundary = tuple[float, Holders]
+
+
+class Stint(NamedTuple):
+    """From when to when somebody held a device, and of how many that did."""
+
+    begin: float
+    end: float
+    of: int = 1
 
 
 @dataclass
@@ -40,6 +49,12 @@ class HandOvers:
         return [*self.boundaries, *self.coming]
 
     @property
+    def latest_at(self) -> float:
+        """When the latest hand-over after what is settled is; minus infinity without any."""
+        last = self.coming or self.boundaries
+        return last[-1][0] if last else -math.inf
+
+    @property
     def all(self) -> set[Holders]:
         """Whoever holds it after what is settled, up to the latest reading."""
         return {self.settled, *(held for _, held in self.boundaries)}
@@ -50,7 +65,7 @@ class HandOvers:
 
     def announce(self, holders: Holders, at: float) -> None:
         """A hand-over at an instant, or at that of the latest one if that is later."""
-        self.coming.append((max([at, *(instant for instant, _ in self.ahead[-1:])]), holders))
+        self.coming.append((max(at, self.latest_at), holders))
 
     def come(self, before: float) -> Iterator[Boundary]:
         """Those that come before an instant; each must be added."""
@@ -74,6 +89,16 @@ class HandOvers:
         for (since, holders), (until, _) in itertools.pairwise(cuts):
             if min(until, end) > max(since, begin):
                 yield holders, min(until, end) - max(since, begin)
+
+    def stints(self, holder: str, begin: float, end: float) -> list[Stint]:
+        """When a holder held the device between two instants after what is settled."""
+        found, at, holders = [], begin, self.settled
+        for until, following in (*self.boundaries, *self.coming, (end, ())):
+            until = min(until, end)
+            if holder in holders and until > at:
+                found.append(Stint(at, until, len(holders)))
+            at, holders = max(at, until), following
+        return found
 
     def inside(self, until: float) -> list[Boundary]:
         """The hand-overs up to an instant."""
