@@ -38,6 +38,7 @@ LAYERS = (
     {"attribution.booking", "attribution.hand_overs"},
     {"attribution.hole", "attribution.estimate"},
     {"attribution.settling", "attribution.stand_in"},
+    {"attribution.coming"},
     {"attribution"},
     {"ledger.lanes", "ledger.windows", "ledger.snapshot"},
     {"ledger.state"},

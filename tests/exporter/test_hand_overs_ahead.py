@@ -13,6 +13,9 @@ from nvml_mock import Constant, Gpu, Square, VirtualBench
 
 from joulemark.attribution.attribution import DeviceAccount
 from joulemark.attribution.booking import Booking, Settlement
+from joulemark.attribution.estimate import estimate
+from joulemark.attribution.hand_overs import Stint
+from joulemark.attribution.ticks import Tick
 from joulemark.clock import ManualClock
 from joulemark.ledger.state import StageRequest
 from joulemark.meter.meter import Meter
@@ -89,12 +92,18 @@ def test_hand_overs_that_come_before_older_readings_change_nothing(
     assert late.device.total_joules == in_turn.device.total_joules
 
 
+def as_a_service(bench: VirtualBench) -> VirtualBench:
+    """A bench whose transitions are not preceded by a reading, as those of an exporter with threads."""
+    bench.meter.fleet.threads = True
+    bench.wait(5.0)
+    return bench
+
+
 @pytest.mark.parametrize("shape", [Constant(400.0), Square(120.0, 650.0, 2.7)])
 def test_what_an_ended_stage_is_said_to_have_used_counts_what_waits_to_be_booked(
     make_bench: MakeBench, shape: Constant | Square
 ) -> None:
-    bench = make_bench(Gpu({"phase": 0.03}), Gpu({"phase": 0.07}))
-    bench.wait(5.0)
+    bench = as_a_service(make_bench(Gpu({"phase": 0.03}), Gpu({"phase": 0.07})))
     for number in range(10):
         bench.begin(f"s{number}", shape)
         began = bench.clock.steady()
@@ -111,33 +120,90 @@ def test_what_an_ended_stage_is_said_to_have_used_counts_what_waits_to_be_booked
 
 
 def test_a_stage_that_has_just_begun_has_nothing_and_is_not_settled(make_bench: MakeBench) -> None:
-    bench = make_bench(Gpu())
-    bench.wait(5.0)
+    bench = as_a_service(make_bench(Gpu()))
     began, _ = bench.meter.begin(StageRequest("run", "teacher"))
     assert began["joules"] == 0.0
     assert not began["settled"]
 
 
-def test_a_hand_over_is_kept_though_the_exporter_is_killed_before_it_has_booked_what_was_read(
-    make_bench: MakeBench,
+@pytest.mark.parametrize(("quiet", "loud"), [(100.0, 600.0), (600.0, 100.0)])
+@pytest.mark.parametrize("away", [0.4, 5.0])
+def test_what_was_read_is_kept_though_the_exporter_is_killed_before_it_is_booked(
+    make_bench: MakeBench, quiet: float, loud: float, away: float
 ) -> None:
-    bench = make_bench(Gpu())
-    bench.wait(5.0)
-    bench.begin("quiet", Constant(100.0))
+    bench = as_a_service(make_bench(Gpu({"phase": 0.03})))
+    bench.begin("before", Constant(quiet))
     bench.go_on_until(bench.clock.steady() + 4.7)
-    bench.begin("loud", Constant(600.0))
+    bench.begin("after", Constant(loud))
     bench.stop()
-    bench.clock.move_to(bench.clock.steady() + 0.4)
+    bench.clock.move_to(bench.clock.steady() + away)
     bench.start()
     bench.wait(3.0)
     bench.end(Constant(60.0))
     bench.wait(3.0)
     errors = {error.stage: error for error in bench.errors()}
-    assert set(errors) == {"quiet", "loud"}
+    assert set(errors) == {"before", "after"}
     assert all(error.holds for error in errors.values()), errors
-    # Had the hand-over been lost, 240 J of the 0.4 s would be the quiet stage's.
-    assert abs(errors["quiet"].error) < 30.0, errors
+    # Two ticks of what the two differ by; without what was read up to the transition it would be hundreds of joules.
+    assert abs(errors["before"].error) < 100.0, errors
     assert abs(bench.residual()) < 1e-6
+
+
+def test_what_was_read_is_kept_though_the_driver_is_loaded_anew_after_a_kill(
+    make_bench: MakeBench, tmp_path: Path
+) -> None:
+    module = tmp_path / "module"
+    module.touch()
+    bench = as_a_service(make_bench(Gpu({"phase": 0.03}), module=module))
+    bench.begin("before", Constant(300.0))
+    bench.go_on_until(bench.clock.steady() + 4.7)
+    bench.begin("after")
+    bench.stop()
+    module.rename(tmp_path / "as_it_was")
+    module.touch()
+    bench.clock.move_to(bench.clock.steady() + 2.0)
+    bench.start()
+    bench.wait(3.0)
+    before = next(error for error in bench.errors() if error.stage == "before")
+    # A tick, and up to one look.
+    assert -0.25 * 300.0 < before.error <= 0.0
+    assert before.holds
+    assert abs(bench.residual()) < 1e-6
+
+
+def test_a_device_that_was_never_read_goes_to_who_holds_it_when_it_comes() -> None:
+    account = Account("nvml_counter")
+    account.device.change_holders(("first",), 10.0)
+    device = account.device.gone_on_with(account.device.device)
+    device.change_holders(("second",), 20.0)
+    account.device = device
+    for count in range(100):
+        account.take(Reading(21.0 + 0.1 * count, 1000.0 + 30.0 * count, 300.0, sensor=True))
+    assert set(account.booked) == {"second"}
+    assert device.references("second")
+
+
+SECOND = [Tick(0.0, 0.0, 0.0), Tick(1.0, 0.0, 300.0)]
+
+
+@pytest.mark.parametrize(
+    ("stints", "joules", "bound"),
+    [
+        ([Stint(0.0, 1.0)], 300.0, 0.0),
+        ([Stint(0.0, 1.0, 2)], 150.0, 0.0),
+        # All of the second's joules may have been drawn while it held the device, or none.
+        ([Stint(0.5, 1.0)], 150.0, 150.0),
+        ([Stint(0.75, 1.0)], 75.0, 225.0),
+        # Alone for one half and one of two for the other it had between a half and all of it.
+        ([Stint(0.0, 0.5), Stint(0.5, 1.0, 2)], 225.0, 225.0),
+        # What came after the last tick is told by power alone, 100 W now and at most 250 W of late.
+        ([Stint(0.0, 1.2)], 320.0, 30.0),
+    ],
+)
+def test_an_estimate_knows_the_whole_between_two_ticks_and_bounds_a_part_of_it(
+    stints: list[Stint], joules: float, bound: float
+) -> None:
+    assert estimate(stints, SECOND, 100.0, 250.0) == pytest.approx((joules, bound))
 
 
 def test_a_lease_that_has_ended_does_not_keep_others_out_until_the_next_reading(tmp_path: Path) -> None:

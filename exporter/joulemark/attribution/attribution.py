@@ -9,9 +9,11 @@ it (`power_integral.py`): that is the second estimator, and what is booked where
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ..sources.base import Device, Reading
 from .booking import Bookings, Settlement
+from .coming import Coming
 from .counter import Counter
 from .estimate import Estimate, estimate
 from .gauge import Gauge
@@ -37,13 +39,13 @@ class DeviceAccount:
     def __init__(
         self, device: Device, total_joules: float = 0.0, gap_seconds: float = 0.0, settled: Tick | None = None,
         holders_settled: Holders = (), boundaries: list[Boundary] | None = None, *, steady: float | None = None,
+        shown: Sequence[Tick] = (),
     ) -> None:  # fmt: skip
         self.device, self.total_joules, self.gap_seconds, self.steady = device, total_joules, gap_seconds, steady
         self.integral_joules = self.integral_variance = 0.0
         self.watts: float | None = None
         # Whether the counter is what is booked, and not sampled power.
         self.counting = not (device.fallback and device.source == device.fallback)
-        self.newest: Reading | None = None  # The latest that was made, whether it was taken already or not.
         self.looked: float | None = None  # When the latest look was made, which failed if it is failing.
         self.failing = self.sensor = False
         self.ticks = TickTracker(device.tick_seconds)
@@ -53,9 +55,10 @@ class DeviceAccount:
             self.hand_overs.current, refresh=device.power_tick_seconds, averaging=device.averaging_seconds
         )
         self._hole = Hole(device.power_limit_watts or 0.0)
-        self._settling = Settling(self.ticks, self.power, self.hand_overs, self._hole, settled)
+        self._settling = Settling(self.ticks, self.power, self.hand_overs, self._hole, settled, shown)
         self._stand_in = StandIn(self.power, self.hand_overs, self._hole)
-        self._counter = Counter(self.ticks, settled)
+        self._counter = Counter(self.ticks, self._settling.latest)
+        self.coming = Coming(self._counter, self._settling)
         self._apart = 0.0  # How far the latest look is from the one before.
 
     def gone_on_with(self, device: Device) -> DeviceAccount:
@@ -64,7 +67,7 @@ class DeviceAccount:
             return DeviceAccount(device, self.total_joules, self.gap_seconds)
         return DeviceAccount(
             device, self.total_joules, self.gap_seconds, self.settled, self.hand_overs.settled,
-            self.hand_overs.ahead, steady=self.steady,
+            self.hand_overs.ahead, steady=self.coming.until(self.steady), shown=self.coming.shown(self.device)[1:],
         )  # fmt: skip
 
     @property
@@ -87,23 +90,18 @@ class DeviceAccount:
         return self.hand_overs.references(holder) or self._hole.references(holder)
 
     def pending(self, holder: str) -> Estimate:
-        """What of a holder is not booked yet, for summaries; readings count that have not been taken yet."""
-        start, until, watts = self._booked_until(), self.steady, self._latest_power()
+        """What of a holder is not booked yet, for summaries; readings count that are not taken yet."""
+        start, until = self._booked_until(), self.coming.until(self.steady)
         if start is None or until is None:
             return Estimate()
-        coming = self.newest if self.newest and self.newest.end > (self.looked or 0.0) else None
-        if coming:
-            until, watts = coming.steady, coming.watts if coming.sensor and coming.watts is not None else watts
         if not self.failing:
             # Up to the latest hand-over power is taken as it was, if that is not too long.
             until = max(until, min(self.hand_overs.latest_at, until + MAX_BRIDGE_SECONDS))
         stints = self.hand_overs.stints(holder, start, until)
         if not stints:
             return Estimate()
-        shown = self._settling.shown if self.counting else [Tick(start, 0.0, 0.0)]
-        if coming and self.counting and (tick := self._counter.coming(coming, self.device, shown[-1])):
-            shown.append(tick)
-        return estimate(stints, shown, watts)
+        shown = self.coming.shown(self.device, stints[0].begin) or [Tick(start, 0.0, 0.0)]
+        return estimate(stints, shown, *self.coming.watts(self._latest_power(), self.power.recent.most_watts))
 
     def change_holders(self, holders: Holders, at: float) -> None:
         """Hand the device over at an instant, not before any earlier hand-over; readings before it may still come."""
@@ -119,6 +117,7 @@ class DeviceAccount:
     def apply(self, reading: Reading) -> Settlement:
         """Take one reading; returns what it settled. Readings come in the order in which they were made."""
         books, at = Bookings(), reading.end
+        self.coming.drop_until(at)
         self.take_over(at)
         if not self.counting and reading.watts is None:
             # A counter that is not trusted tells nothing.
@@ -152,6 +151,7 @@ class DeviceAccount:
     def fail(self, at: float) -> Settlement:
         """A reading failed: when that lasts it is a gap, and boundaries that still wait are decided."""
         books = Bookings()
+        self.coming.drop_until(at)
         self.take_over(at)
         self.looked, self.failing = at, True
         gap = self._find_hole(at, books)
@@ -216,7 +216,7 @@ class DeviceAccount:
         if fault:
             events.append(fault)
             return self._break(reading, energy, books)
-        tick = self._counter.see(reading, energy, self._settling.settled)
+        tick = self._counter.see(reading, energy, last)
         if tick:
             self._advance(tick, last, reading.steady, books)
         elif self.device.fallback and self._counter.frozen(reading):

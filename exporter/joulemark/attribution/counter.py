@@ -19,18 +19,18 @@ _TRUSTED_TICKS = 4
 
 
 class Counter:
-    """Judges the values of one counter; `settled` is the tick from which it is read on, None for a new one."""
+    """Judges the values of one counter; `last` is the tick from which it is read on, None for a new one."""
 
-    def __init__(self, ticks: TickTracker, settled: Tick | None) -> None:
+    def __init__(self, ticks: TickTracker, last: Tick | None) -> None:
         self._ticks = ticks
-        self._range = CounterRange(settled.joules if settled else None)
+        self._range = CounterRange(last.joules if last else None)
         # What it showed last, which may only grow, and when it was last seen to move.
-        self._shown = settled.joules if settled else -math.inf
+        self._shown = last.joules if last else -math.inf
         self.moved: float | None = None
         # How far those two looks are apart between which it was last seen to move.
         self.bracket = 0.0
         # Whether the next value is the first after a restart of the exporter, or of what is counted.
-        self._resumed, self.restarted = settled is not None, False
+        self._resumed, self.restarted = last is not None, False
         self._trial: list[Tick] = []
 
     def value(self, reading: Reading, device: Device, settled: Tick | None) -> float:
@@ -42,13 +42,13 @@ class Counter:
         return self._range.unwrapped(reading.energy_joules, device.wrap_joules, gained_at_most)
 
     def coming(self, reading: Reading, device: Device, latest: Tick) -> Tick | None:
-        """About the tick that a reading shows which is not taken yet; None where it shows nothing after the latest."""
+        """About the tick that a reading shows which is not taken yet; None where it shows nothing, or nothing real."""
         raw = reading.energy_joules
         more = 0.0 if raw is None else self._range.beyond(raw, device.wrap_joules)
-        if not more:
+        if not more or self._is_absurd(more, reading.end - latest.at, device.power_limit_watts):
             return None
-        at = reading.end - self._ticks.lag(reading.end)[0]
-        return Tick(max(at, latest.at + 1e-6), 0.0, latest.joules + more)
+        behind, spread = self._ticks.lag(reading.end)
+        return Tick(reading.end - behind, spread, latest.joules + more)
 
     def begin(self, reading: Reading, energy: float) -> None:
         """It is counted from this value on."""
@@ -60,23 +60,25 @@ class Counter:
         restarted, self.restarted = self.restarted, False
         if restarted or energy < self._shown - 1e-3:
             return "counter_reset"
-        elapsed = reading.end - last.at + 2 * self._ticks.seconds
-        if limit_watts is not None and energy - last.joules > limit_watts * elapsed + 1.0:
-            return "absurd_delta"
-        return ""
+        absurd = self._is_absurd(energy - last.joules, reading.end - last.at, limit_watts)
+        return "absurd_delta" if absurd else ""
 
-    def see(self, reading: Reading, energy: float, settled: Tick | None) -> Tick | None:
-        """Take a value that can be believed; the tick when it has moved."""
+    def _is_absurd(self, gained: float, seconds: float, limit_watts: float | None) -> bool:
+        """Whether it gained more than the device can have drawn, two ticks and a joule beside."""
+        return limit_watts is not None and gained > limit_watts * (seconds + 2 * self._ticks.seconds) + 1.0
+
+    def see(self, reading: Reading, energy: float, last: Tick) -> Tick | None:
+        """Take a value that can be believed, `last` being the latest tick; the tick when it has moved."""
         self._shown = energy
         self.moved = reading.steady if self.moved is None else self.moved
         tick = self._ticks.see(reading.begin, reading.end, energy)
-        if not self._resumed or settled is None:
+        if not self._resumed:
             return tick
         # The first look after a restart: when the counter ticked meanwhile is not known, but that it did is.
         self._resumed = False
         behind, spread = self._ticks.lag(reading.steady)
-        at = max(settled.at, reading.steady - behind)
-        return Tick(at, spread, energy) if energy > settled.joules else None
+        at = max(last.at, reading.steady - behind)
+        return Tick(at, spread, energy) if energy > last.joules else None
 
     def frozen(self, reading: Reading) -> bool:
         """Whether it has stood still for too long while power was drawn, or while the gauge could not say so."""

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from .boundary import Stretch
 from .hand_overs import Stint
 from .ticks import Tick
 
@@ -20,31 +21,38 @@ class Estimate(NamedTuple):
     bound_joules: float = 0.0
 
 
-def estimate(stints: Sequence[Stint], shown: Sequence[Tick], watts: float) -> Estimate:
+def estimate(stints: Sequence[Stint], shown: Sequence[Tick], watts: float, most_watts: float) -> Estimate:
     """What somebody has used in the time that he held the device, since the first of the ticks that its counter showed.
 
     Between two ticks the whole is known; the part of one of several holders is anything between 0 and the whole. What
-    the counter has not shown yet is told by the latest power, in watts.
+    the counter has not shown yet is told by the latest power, in watts, and is between 0 and the most of late.
     """
     joules = bound = 0.0
     for begin, end in itertools.pairwise(shown):
         if end.at <= stints[0].begin:
             continue
-        seconds, own = _within(stints, begin.at, end.at)
-        gained, whole = end.joules - begin.joules, end.at - begin.at
-        part = gained * own / whole
+        stretch = Stretch.between(begin, end)
+        inside = _inside(stints, begin.at, end.at)
+        part = stretch.joules * _own_seconds(inside) / stretch.seconds
         joules += part
-        bound += max(part, gained - part) if 0.0 < seconds < whole - _NOTHING_SECONDS else 0.0
-    rest = watts * _within(stints, shown[-1].at, stints[-1].end)[1]
-    return Estimate(joules + rest, bound + rest)
+        if inside and not _is_all_alike(inside, begin.at, end.at):
+            bound += max(part, stretch.joules - part)
+    seconds = _own_seconds(_inside(stints, shown[-1].at, stints[-1].end))
+    return Estimate(joules + watts * seconds, bound + max(watts, most_watts - watts) * seconds)
 
 
-def _within(stints: Sequence[Stint], begin: float, end: float) -> tuple[float, float]:
-    """How many seconds of a stretch the stints take, and how many of them are the holder's own where it is shared."""
-    seconds = own = 0.0
-    for stint in stints:
-        both = min(stint.end, end) - max(stint.begin, begin)
-        if both > 0:
-            seconds += both
-            own += both / stint.of
-    return seconds, own
+def _inside(stints: Sequence[Stint], begin: float, end: float) -> list[Stint]:
+    """What of the stints lies in a stretch."""
+    cut = [Stint(max(stint.begin, begin), min(stint.end, end), stint.of) for stint in stints]
+    return [stint for stint in cut if stint.end > stint.begin]
+
+
+def _own_seconds(stints: Sequence[Stint]) -> float:
+    """How long they last; where a device is shared, the holder's part of it."""
+    return sum([(stint.end - stint.begin) / stint.of for stint in stints])
+
+
+def _is_all_alike(stints: Sequence[Stint], begin: float, end: float) -> bool:
+    """Whether the stints take all of a stretch, shared by as many all the time."""
+    seconds = sum([stint.end - stint.begin for stint in stints])
+    return seconds >= end - begin - _NOTHING_SECONDS and len({stint.of for stint in stints}) == 1

@@ -26,8 +26,8 @@ class Stint(NamedTuple):
 class HandOvers:
     """`settled` held the device up to what is booked, `boundaries` are the instants after it and who holds it then.
 
-    `current` holds it at the latest reading that was taken; empty when nobody does. `coming` are hand-overs after that:
-    those before them may still be to be taken.
+    `current` holds it as far as readings are taken; empty when nobody does. `coming` are hand-overs after that: there
+    may still be readings to take from before them.
     """
 
     settled: Holders = ()
@@ -78,7 +78,7 @@ class HandOvers:
             # Whoever holds a device for no time is not there.
             self.boundaries.pop()
         if start is None:
-            self.settled = holders
+            self.settled, self.boundaries = holders, []
         else:
             self.boundaries.append((max(at, start), holders))
         self.current = holders
@@ -93,7 +93,7 @@ class HandOvers:
     def stints(self, holder: str, begin: float, end: float) -> list[Stint]:
         """When a holder held the device between two instants after what is settled."""
         found, at, holders = [], begin, self.settled
-        for until, following in (*self.boundaries, *self.coming, (end, ())):
+        for until, following in (*self.ahead, (end, ())):
             until = min(until, end)
             if holder in holders and until > at:
                 found.append(Stint(at, until, len(holders)))

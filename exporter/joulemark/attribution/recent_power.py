@@ -43,6 +43,11 @@ class RecentPower:
         since, self._mean_until = self._mean_until, at
         self.see(at, watts, since=since)
 
+    @property
+    def most_watts(self) -> float:
+        """The highest of them, 0 without any."""
+        return max([watts for _, watts in self._samples], default=0.0)
+
     def watts(self, at: float) -> float:
         """The power at an instant, linear between two samples; before the first and after the last the nearest."""
         later = self._samples[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Iterable
 
 from .booking import Bookings
 from .boundary import NEAREST, Power, Stretch, power_of, split
@@ -25,15 +26,16 @@ _DOUBT_SECONDS = 0.5
 class Settling:
     """The ticks of one counter: the one up to which all is booked, and those ahead of it that wait.
 
-    `settled` is None until there is one, and while the counter is not what is booked.
+    `settled` is None until there is one, and while the counter is not what is booked; `shown` are known ticks after it.
     """
 
     def __init__(
-        self, ticks: TickTracker, power: PowerIntegral, hand_overs: HandOvers, hole: Hole, settled: Tick | None
-    ) -> None:
+        self, ticks: TickTracker, power: PowerIntegral, hand_overs: HandOvers, hole: Hole, settled: Tick | None,
+        shown: Iterable[Tick],
+    ) -> None:  # fmt: skip
         self.settled = settled
         self._ticks, self._power, self._hand_overs, self._hole = ticks, power, hand_overs, hole
-        self._ahead: list[Tick] = []
+        self._ahead = [tick for tick in shown if settled and tick.at > settled.at]
         self._clean: deque[Stretch] = deque(maxlen=NEAREST)
         # Where the counter was begun with between two ticks: what is not known of the energy since the first of them.
         self._baseline_variance = self._baseline_bound = 0.0

@@ -58,7 +58,8 @@ def _device_row(state: State, key: str) -> Row:
         "spread": settled.spread if settled else None,
         "holders": account.hand_overs.settled,
         "boundaries": account.hand_overs.ahead,
-        "seen": account.steady,
+        "seen": account.coming.until(account.steady),
+        "shown": account.coming.shown(d)[1:],
     }
     return (
         d.key, d.name, d.source, d.model, d.driver, d.epoch, d.modelled, account.total_joules, account.gap_seconds,
@@ -99,7 +100,7 @@ def _account(device: Device, row: Columns) -> DeviceAccount:
     return DeviceAccount(
         device, row["joules"], row["gap_seconds"], settled, tuple(unsettled.get("holders", ())),
         [(at, tuple(holders)) for at, holders in unsettled.get("boundaries", ())],
-        steady=unsettled.get("seen", row["settled_steady"]),
+        steady=unsettled.get("seen", row["settled_steady"]), shown=[Tick(*tick) for tick in unsettled.get("shown", ())],
     )  # fmt: skip
 
 

@@ -40,14 +40,15 @@ class Bookings:
         if breaks:
             self._note_break(account.device.key, breaks[0])
 
-    def book_gap(self, account: DeviceAccount, holders: tuple[str, ...], gap: Gap) -> None:
+    def book_gap(self, account: DeviceAccount, gap: Gap) -> None:
         """Count a stretch that nothing tells of; all it may hold is uncertain for the windows that held the device."""
         self._note_break(account.device.key, gap.reason)
         account.gap_seconds += gap.seconds
         limit = account.device.power_limit_watts or 0.0
-        for holder in holders:
-            if holder in self._state.windows:
-                self._book(account, Booking(holder, bound_joules=limit * gap.seconds / len(holders)))
+        for holders, seconds in gap.held:
+            for holder in holders:
+                if holder in self._state.windows:
+                    self._book(account, Booking(holder, bound_joules=limit * seconds / len(holders)))
 
     def note_peak(self, account: DeviceAccount) -> None:
         """Compare the power of the windows that hold a device, all their devices together, with the highest so far.

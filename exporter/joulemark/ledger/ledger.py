@@ -47,10 +47,13 @@ class Ledger:
         known = self.state.accounts.get(device.key)
         account = DeviceAccount(device)
         if known is not None:
-            account = known.gone_on_with(device)
             gap = unread(known, device, self.state, steady, wall)
             if gap is not None:
-                self._bookings.book_gap(account, known.hand_overs.latest, gap)
+                # It cannot be read on: what it had shown by then is known all the same.
+                self._bookings.book_all(known, known.let_go())
+            account = known.gone_on_with(device)
+            if gap is not None:
+                self._bookings.book_gap(account, gap)
         self.state.accounts[device.key] = account
         everywhere = [x for x in self._open_windows() if known is None and set(self._lanes) <= set(x.devices)]
         for window in everywhere if list(self._lanes) else []:
@@ -83,7 +86,8 @@ class Ledger:
             if gone or late:
                 seen = [self.state.accounts[d].steady for d in window.devices if d in self.state.accounts]
                 last = max((x for x in seen if x is not None), default=steady)
-                self._hand_over(self._close(window, w.EXPIRED, wall - max(0.0, steady - last), last), last)
+                ended_at = max(window.started_at, wall - max(0.0, steady - last))
+                self._hand_over(self._close(window, w.EXPIRED, ended_at, last), last)
                 self.state.counts.windows_expired += 1
         self._hand_over(list(self._lanes), steady)
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..attribution.attribution import DeviceAccount
+from ..attribution.power_integral import Holders
 from ..sources.base import Device
 from .state import State
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A stretch whose energy no counter tells; reason is reboot, driver_reload or source_changed."""
+    """A stretch whose energy no counter tells; reason is reboot, driver_reload or source_changed.
+
+    `held` is who held the device for how many seconds since the counter showed something for the last time.
+    """
 
     reason: str
     seconds: float
+    held: tuple[tuple[Holders, float], ...] = ()
 
 
 def unread(known: DeviceAccount, device: Device, state: State, steady: float, wall: float) -> Gap | None:
@@ -32,4 +38,12 @@ def unread(known: DeviceAccount, device: Device, state: State, steady: float, wa
         reason = "source_changed"
     else:
         reason = "driver_reload"
-    return Gap(reason, max(0.0, seconds))
+    seconds = max(0.0, seconds)
+    return Gap(reason, seconds, (*_not_shown(known), (known.hand_overs.latest, seconds)))
+
+
+def _not_shown(known: DeviceAccount) -> Iterator[tuple[Holders, float]]:
+    """Who held it from the latest tick that is known up to the latest reading, and for how long."""
+    shown, seen = known.coming.shown(known.device), known.coming.until(known.steady)
+    if shown and seen is not None:
+        yield from known.hand_overs.held(shown[-1].at, max(seen, known.hand_overs.latest_at))

@@ -218,7 +218,7 @@ class Fleet:
                 return
             self._waiting.add(found, wall)
             if isinstance(found.outcome, Reading):
-                self._ledger.state.accounts[key].newest = found.outcome
+                self._ledger.state.accounts[key].coming.add(found.outcome)
                 self._timetable.want(key, self._wanted(found, found.outcome))
             else:
                 self.book()

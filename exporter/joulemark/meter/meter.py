@@ -97,13 +97,13 @@ class Meter:
 
     @property
     def saved_at(self) -> float:
-        """When all that was booked was last taken away to disk, in seconds of the steady clock."""
+        """When changes were last taken away to disk, in seconds of the steady clock."""
         return self._durable.saved_at
 
     def keep_up(self) -> None:
         """What is to be done about once a second, without waiting for the disk.
 
-        Where a transition has just saved all, no other commit is made.
+        Where a transition has just saved what was booked, no other commit is made.
         """
         steady = self._clock.steady()
         with self._durable.booked() as ledger:

@@ -1,0 +1,53 @@
+"""Readings of one device that were made and are not taken yet: what they show already."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from ..sources.base import Device, Reading
+from .counter import Counter
+from .settling import Settling
+from .ticks import Tick
+
+
+class Coming:
+    """The readings, oldest first; a reading that is taken, and those before it, must be dropped."""
+
+    def __init__(self, counter: Counter, settling: Settling) -> None:
+        self._counter, self._settling = counter, settling
+        self._readings: deque[Reading] = deque()
+
+    def add(self, reading: Reading) -> None:
+        """One more."""
+        self._readings.append(reading)
+
+    def drop_until(self, at: float) -> None:
+        """Those that had come by an instant are taken."""
+        while self._readings and self._readings[0].end <= at:
+            self._readings.popleft()
+
+    def until(self, at: float | None) -> float | None:
+        """When the latest of them was made; without any, the instant that is given."""
+        return max(at or 0.0, self._readings[-1].steady) if self._readings else at
+
+    def watts(self, latest: float, most: float) -> tuple[float, float]:
+        """The latest power and the most of late, from what they were in readings that are taken."""
+        seen = [x.watts for x in self._readings if x.sensor and x.watts is not None]
+        return (seen or [latest])[-1], max([latest, most, *seen])
+
+    def shown(self, device: Device, around: float = math.inf) -> list[Tick]:
+        """The ticks of the counter from what is booked on, none where it is not what is booked.
+
+        Of the readings that are not taken yet, those around an instant and the last tell theirs, about.
+        """
+        shown = self._settling.shown
+        if not shown or not self._readings:
+            return shown
+        after = next((n for n, x in enumerate(self._readings) if x.end > around), len(self._readings))
+        taken = shown[-1]
+        for number in sorted({after - 1, after, len(self._readings) - 1} & set(range(len(self._readings)))):
+            tick = self._counter.coming(self._readings[number], device, taken)
+            if tick and tick.joules > shown[-1].joules and tick.at > shown[-1].at:
+                shown.append(tick)
+        return shown
