@@ -44,9 +44,12 @@ class Coming:
         shown = self._settling.shown
         if not shown or not self._readings:
             return shown
-        after = next((n for n, x in enumerate(self._readings) if x.end > around), len(self._readings))
-        taken = shown[-1]
-        for number in sorted({after - 1, after, len(self._readings) - 1} & set(range(len(self._readings)))):
+        taken, last = shown[-1], len(self._readings) - 1
+        telling = [last]
+        if taken.at < around < self._readings[last].end:
+            after = next(n for n, x in enumerate(self._readings) if x.end > around)
+            telling = sorted({max(0, after - 1), after, last})
+        for number in telling:
             tick = self._counter.coming(self._readings[number], device, taken)
             if tick and tick.joules > shown[-1].joules and tick.at > shown[-1].at:
                 shown.append(tick)

@@ -43,8 +43,8 @@ def estimate(stints: Sequence[Stint], shown: Sequence[Tick], watts: float, most_
 
 def _inside(stints: Sequence[Stint], begin: float, end: float) -> list[Stint]:
     """What of the stints lies in a stretch."""
-    cut = [Stint(max(stint.begin, begin), min(stint.end, end), stint.of) for stint in stints]
-    return [stint for stint in cut if stint.end > stint.begin]
+    overlapping = [stint for stint in stints if stint.begin < end and stint.end > begin]
+    return [Stint(max(stint.begin, begin), min(stint.end, end), stint.of) for stint in overlapping]
 
 
 def _own_seconds(stints: Sequence[Stint]) -> float:
@@ -54,5 +54,5 @@ def _own_seconds(stints: Sequence[Stint]) -> float:
 
 def _is_all_alike(stints: Sequence[Stint], begin: float, end: float) -> bool:
     """Whether the stints take all of a stretch, shared by as many all the time."""
-    seconds = sum([stint.end - stint.begin for stint in stints])
-    return seconds >= end - begin - _NOTHING_SECONDS and len({stint.of for stint in stints}) == 1
+    seconds, first = sum([stint.end - stint.begin for stint in stints]), stints[0]
+    return seconds >= end - begin - _NOTHING_SECONDS and all(stint.of == first.of for stint in stints)
