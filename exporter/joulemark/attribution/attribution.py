@@ -33,7 +33,7 @@ class DeviceAccount:
     """The running account of one device.
 
     `settled` is the tick up to which energy is booked, None until there is one (and while power is what is booked);
-    `boundaries` are the hand-overs after it, `steady` is when the latest reading was made.
+    `boundaries` are the hand-overs after it, `shown` known ticks after it, `steady` is when the latest reading was made.
     """
 
     def __init__(

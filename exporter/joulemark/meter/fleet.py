@@ -53,7 +53,7 @@ class Fleet:
         self._sources: list[Source] = []
         self._read_by: dict[str, Source] = {}
         self.devices: list[Device] = []
-        self._health = ledger.state.health  # There, as what is counted goes on through restarts.
+        self._health = ledger.state.health  # In the ledger, as its counts go on through restarts.
         self._vitals: dict[str, Vitals | None] = {}
         self._agreement: dict[str, Agreement] = {}
 
