@@ -33,7 +33,7 @@ class DeviceAccount:
     """The running account of one device.
 
     `settled` is the tick up to which energy is booked, None until there is one (and while power is what is booked);
-    `boundaries` are the hand-overs after it, `shown` known ticks after it, `steady` is when the latest reading was made.
+    `boundaries` are the hand-overs after it, `shown` the ticks known after it, `steady` is when it was read last.
     """
 
     def __init__(
