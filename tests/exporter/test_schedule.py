@@ -74,7 +74,7 @@ def test_an_even_beat_that_is_not_known_well_any_more_is_looked_at_closely_and_a
     while account.ticks.deviation(at) <= 0.015 * PERIOD:
         at += 1.0
     following = next_reading(account, at, 0.0, 0.13)
-    assert following == Next(following.instant, close=True)
+    assert following == Next(following.instant, waits=True, close=True)
 
 
 @pytest.mark.parametrize(("call_seconds", "most"), [(0.0, 0.1), (0.001, 0.1), (0.003, 0.1), (0.01, 0.4)])

@@ -27,20 +27,20 @@ def read_once(now: float = 10.0) -> Timetable:
 
 def test_a_device_in_an_even_row_is_due_once_a_step_and_every_look_of_the_row_is_a_whole_reading() -> None:
     table, looked = read_once(), []
-    table.want("gpu", Next(10.04, waits=True))
+    table.want("gpu", Next(10.04, step=INTERVAL))
     for _ in range(10):
         due = table.wait_for_next()
         taken = table.take(due)
         looked.append((round(due, 6), taken))
         # Until its reading has come nothing else is due.
         assert table.wait_for_next() >= due + INTERVAL - 1e-9
-        table.want("gpu", Next(due + INTERVAL, waits=True))
+        table.want("gpu", Next(due + INTERVAL, step=INTERVAL))
     assert looked == [(round(10.04 + INTERVAL * step, 6), {"gpu": True}) for step in range(10)]
 
 
 def test_a_device_whose_reading_never_comes_is_due_once_an_interval_and_not_all_the_time() -> None:
     table, looks = read_once(), 0
-    table.want("gpu", Next(10.04, waits=True))
+    table.want("gpu", Next(10.04, step=INTERVAL))
     now = 10.0
     while now < 20.0:
         now = max(now + 1e-6, table.wait_for_next())

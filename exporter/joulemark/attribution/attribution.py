@@ -33,7 +33,7 @@ class DeviceAccount:
     """The running account of one device.
 
     `settled` is the tick up to which energy is booked, None until there is one (and while power is what is booked);
-    `boundaries` are the hand-overs after it, `shown` the ticks known after it, `steady` is when it was read last.
+    `boundaries` are the hand-overs after it, `shown` the ticks known around it, `steady` is when it was read last.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class DeviceAccount:
         self._settling = Settling(self.ticks, self.power, self.hand_overs, self._hole, settled, shown)
         self._stand_in = StandIn(self.power, self.hand_overs, self._hole)
         self._counter = Counter(self.ticks, self._settling.latest)
-        self.coming = Coming(self._counter, self._settling)
+        self.coming = Coming(self.ticks, self._counter, self._settling)
+        self.quiet_until = -math.inf  # So long no look beside the regular ones is wanted, whatever those show.
         self._apart = 0.0  # How far the latest look is from the one before.
 
     def gone_on_with(self, device: Device) -> DeviceAccount:
@@ -67,7 +68,7 @@ class DeviceAccount:
             return DeviceAccount(device, self.total_joules, self.gap_seconds)
         return DeviceAccount(
             device, self.total_joules, self.gap_seconds, self.settled, self.hand_overs.settled,
-            self.hand_overs.ahead, steady=self.coming.until(self.steady), shown=self.coming.shown(self.device)[1:],
+            self.hand_overs.ahead, steady=self.coming.until(self.steady), shown=self.coming.known(self.device),
         )  # fmt: skip
 
     @property
@@ -106,6 +107,7 @@ class DeviceAccount:
     def change_holders(self, holders: Holders, at: float) -> None:
         """Hand the device over at an instant, not before any earlier hand-over; readings before it may still come."""
         if holders != self.hand_overs.latest:
+            self.quiet_until = -math.inf
             self.hand_overs.announce(holders, at)
 
     def take_over(self, before: float = math.inf) -> None:
@@ -116,7 +118,7 @@ class DeviceAccount:
 
     def apply(self, reading: Reading) -> Settlement:
         """Take one reading; returns what it settled. Readings come in the order in which they were made."""
-        books, at = Bookings(), reading.end
+        books, at, self.quiet_until = Bookings(), reading.end, -math.inf
         self.coming.drop_until(at)
         self.take_over(at)
         if not self.counting and reading.watts is None:
@@ -150,7 +152,7 @@ class DeviceAccount:
 
     def fail(self, at: float) -> Settlement:
         """A reading failed: when that lasts it is a gap, and boundaries that still wait are decided."""
-        books = Bookings()
+        books, self.quiet_until = Bookings(), -math.inf
         self.coming.drop_until(at)
         self.take_over(at)
         self.looked, self.failing = at, True

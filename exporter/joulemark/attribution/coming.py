@@ -8,19 +8,25 @@ from collections import deque
 from ..sources.base import Device, Reading
 from .counter import Counter
 from .settling import Settling
-from .ticks import Tick
+from .ticks import Tick, TickTracker
 
 
 class Coming:
     """The readings, oldest first; a reading that is taken, and those before it, must be dropped."""
 
-    def __init__(self, counter: Counter, settling: Settling) -> None:
-        self._counter, self._settling = counter, settling
+    def __init__(self, ticks: TickTracker, counter: Counter, settling: Settling) -> None:
+        self._ticks, self._counter, self._settling = ticks, counter, settling
         self._readings: deque[Reading] = deque()
+        # When two of them saw the counter move between them that were close to each other.
+        self._closely_at = -math.inf
 
     def add(self, reading: Reading) -> None:
         """One more."""
+        before = self._readings[-1] if self._readings else None
         self._readings.append(reading)
+        if before and before.energy_joules != reading.energy_joules:
+            if self._ticks.is_close(reading.end - before.begin):
+                self._closely_at = reading.end
 
     def drop_until(self, at: float) -> None:
         """Those that had come by an instant are taken."""
@@ -30,6 +36,11 @@ class Coming:
     def until(self, at: float | None) -> float | None:
         """When the latest of them was made; without any, the instant that is given."""
         return max(at or 0.0, self._readings[-1].steady) if self._readings else at
+
+    @property
+    def see_a_tick(self) -> bool:
+        """Whether two of them see one closely: what that tells of the beat is known when they are taken."""
+        return bool(self._readings) and self._closely_at >= self._readings[0].end
 
     def watts(self, latest: float, most: float) -> tuple[float, float]:
         """The latest power and the most of late, from what they were in readings that are taken."""
@@ -54,3 +65,7 @@ class Coming:
             if tick and tick.joules > shown[-1].joules and tick.at > shown[-1].at:
                 shown.append(tick)
         return shown
+
+    def known(self, device: Device) -> list[Tick]:
+        """The ticks around the one up to which all is booked, without it: what a restart goes on from."""
+        return [*self._settling.before, *self.shown(device)[1:]]

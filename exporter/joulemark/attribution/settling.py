@@ -17,6 +17,8 @@ from .ticks import Tick, TickTracker
 # Ticks after a boundary that tell the power of the new stage, and how long to wait for them at most.
 _TELLING_TICKS = 3
 _SETTLE_SECONDS = 2.0
+# So many ticks before what is settled are kept through a restart, to tell the power up to it.
+_KEPT_TICKS = 2
 # A tick of the beat that is placed worse than this part of it may be the one before or after: so long the next is
 # waited for instead, in seconds.
 _ANOTHER = 0.12
@@ -26,7 +28,7 @@ _DOUBT_SECONDS = 0.5
 class Settling:
     """The ticks of one counter: the one up to which all is booked, and those ahead of it that wait.
 
-    `settled` is None until there is one, and while the counter is not what is booked; `shown` are known ticks after it.
+    `settled` is None until there is one, and while the counter is not what is booked; `shown` are ticks around it.
     """
 
     def __init__(
@@ -35,8 +37,12 @@ class Settling:
     ) -> None:  # fmt: skip
         self.settled = settled
         self._ticks, self._power, self._hand_overs, self._hole = ticks, power, hand_overs, hole
-        self._ahead = [tick for tick in shown if settled and tick.at > settled.at]
+        known = [] if settled is None else sorted([*shown, settled])
+        upto = known.index(settled) + 1 if settled else 0
+        self._ahead = known[upto:]
+        # The stretches of one stage up to what is settled, the nearest first.
         self._clean: deque[Stretch] = deque(maxlen=NEAREST)
+        self._clean.extendleft(Stretch.between(a, b) for a, b in itertools.pairwise(known[:upto]))
         # Where the counter was begun with between two ticks: what is not known of the energy since the first of them.
         self._baseline_variance = self._baseline_bound = 0.0
 
@@ -49,6 +55,18 @@ class Settling:
     def shown(self) -> list[Tick]:
         """The tick up to which all is booked, and those ahead of it."""
         return [*filter(None, (self.settled,)), *self._ahead]
+
+    @property
+    def before(self) -> list[Tick]:
+        """The latest ticks of the same stage before the one up to which all is booked."""
+        found: list[Tick] = []
+        following = self.settled
+        for stretch in itertools.islice(self._clean, _KEPT_TICKS):
+            if stretch.end != following:
+                break
+            following = stretch.begin
+            found.insert(0, following)
+        return found
 
     @property
     def power_before(self) -> Power | None:

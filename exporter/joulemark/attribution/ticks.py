@@ -139,12 +139,21 @@ class TickTracker:
             return False
         return self._is_doubtful(now)
 
+    @property
+    def sure_until(self) -> float:
+        """Up to when no check is wanted, whatever is read until then is not taken; minus infinity if not known."""
+        return self._sure_until if self.locked else math.inf
+
     def _is_doubtful(self, at: float) -> bool:
         assert self._period is not None
         as_calls_tell = min(_DOUBT_CALL * self.call_seconds, _DOUBT_MOST * self._period)
         doubtful = self._drift(at) > max(_DOUBT_SECONDS, _DOUBT * self._period, as_calls_tell)
         soonest = max(_CHECK_PERIODS * self._period, _CHECK_CALLS * self.call_seconds)
         return at - self._closely_seen > (soonest if doubtful else max(soonest, _CHECK_SECONDS))
+
+    def is_close(self, width: float) -> bool:
+        """Whether two looks that are so many seconds apart see a tick between them closely."""
+        return width < _CLOSE * self.seconds
 
     def check_step(self, at: float) -> float:
         """The step in seconds by which a check looks for the tick that is due around an instant."""
@@ -170,7 +179,7 @@ class TickTracker:
             found = self._place_by_beat(low, high, self._period)
             if found is not None:
                 return Tick(*found, joules)
-        elif width < _CLOSE * self.seconds:
+        elif self.is_close(width):
             self._learn((low + high) / 2, width)
         # It is the latest of those that came: it is as young as uneven ticks are apart at most.
         low = max(low, high - _FURTHEST * self.seconds)

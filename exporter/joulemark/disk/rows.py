@@ -59,7 +59,7 @@ def _device_row(state: State, key: str) -> Row:
         "holders": account.hand_overs.settled,
         "boundaries": account.hand_overs.ahead,
         "seen": account.coming.until(account.steady),
-        "shown": account.coming.shown(d)[1:],
+        "shown": account.coming.known(d),
     }
     return (
         d.key, d.name, d.source, d.model, d.driver, d.epoch, d.modelled, account.total_joules, account.gap_seconds,

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from ..attribution.agreement import Agreement, Seen
+from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Settlement
 from ..clock import Clock
 from ..errors import ReadFailed
@@ -217,20 +218,23 @@ class Fleet:
             if key not in self._read_by:
                 return
             self._waiting.add(found, wall)
-            if isinstance(found.outcome, Reading):
-                self._ledger.state.accounts[key].coming.add(found.outcome)
-                self._timetable.want(key, self._wanted(found, found.outcome))
+            reading = found.outcome
+            if isinstance(reading, Reading):
+                account = self._ledger.state.accounts[key]
+                account.coming.add(reading)
+                plain = reading.energy_joules is not None and not reading.failed and found.seconds <= HUNG_SECONDS
+                if not plain or reading.end >= account.quiet_until:
+                    self._timetable.want(key, self._wanted(account, reading.end, plain))
             else:
                 self.book()
                 self._timetable.want(key, Next())
 
-    def _wanted(self, found: Found, reading: Reading) -> Next:
+    def _wanted(self, account: DeviceAccount, at: float, plain: bool) -> Next:
         """When its device wants a reading beside the regular ones; books this one if it is needed to know that."""
-        account, at = self._ledger.state.accounts[found.device.key], reading.end
-        plain = reading.energy_joules is not None and not reading.failed and found.seconds <= HUNG_SECONDS
-        if plain and self._health[found.device.key].up:
+        if plain and self._health[account.device.key].up:
             following = next_reading(account, at, self._place, self._timetable.longest)
             if following.waits:
+                account.quiet_until = following.quiet_until
                 return following
         self.book()
         return next_reading(account, at, self._place, self._timetable.longest)

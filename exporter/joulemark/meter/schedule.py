@@ -22,6 +22,8 @@ _PLACES = (0.0, 0.5, 0.25, 0.75)
 _NEARER = 0.35
 # A place with so much of the room that a look should have does: what others share is not left for the rest of it.
 _CLEAR = 0.75
+# Where looks lie between the ticks is found anew after so many seconds.
+_ROW_SECONDS = 1.0
 # How far a look must be from the tick before it and from the next: for what a call takes, and a late wake-up.
 _AFTER_SECONDS, _BEFORE_SECONDS, _BEFORE_PART = 0.001, 0.001, 0.05
 
@@ -29,13 +31,16 @@ _AFTER_SECONDS, _BEFORE_SECONDS, _BEFORE_PART = 0.001, 0.001, 0.05
 class Next(NamedTuple):
     """When a device is to be read beside the regular readings, None when those will do.
 
-    `waits` says that the latest reading may be booked later, as the instant does not depend on what it shows: then
-    it is one of an even row. `close` is one of many looks at the counter alone, to see it tick.
+    `waits` says that the latest reading may be booked later, as the instant does not depend on what it shows.
+    `close` is one of many looks at the counter alone, to see it tick. With a `step` more follow, so many seconds apart.
+    Up to `quiet_until` this holds whatever readings show, unless one fails or is booked, or the device is handed over.
     """
 
     instant: float | None = None
     waits: bool = False
     close: bool = False
+    step: float = 0.0
+    quiet_until: float = -math.inf
 
 
 REGULAR = Next(waits=True)
@@ -75,27 +80,46 @@ def next_reading(account: DeviceAccount, looked: float, place: float = 0.0, long
     if ticks.training:
         return Next(looked + TRAINING_STEP)
     if ticks.declared:
-        return REGULAR
+        return REGULAR._replace(quiet_until=math.inf)
     if account.unsettled:
-        return _next_at_boundary(ticks, looked, place, longest)
+        return _next_at_boundary(account, looked, place, longest)
+    if _is_even(ticks) and account.coming.see_a_tick:
+        return REGULAR._replace(quiet_until=math.inf)
     coming = ticks.due_tick(looked) if ticks.wants_check(looked) else None
-    if coming is None:
-        return REGULAR
-    return Next(max(looked + ticks.check_step(looked), _just_before(ticks, *coming)), close=True)
+    return _next_of_check(account, looked, *coming) if coming else REGULAR._replace(quiet_until=ticks.sure_until)
 
 
-def _next_at_boundary(ticks: TickTracker, looked: float, place: float, longest: float) -> Next:
+def _next_of_check(account: DeviceAccount, looked: float, tick: float, deviation: float) -> Next:
+    """Close looks at a tick that is due.
+
+    One tells enough of an even beat: what it shows is booked later, if it shows the tick.
+    """
+    ticks = account.ticks
+    step = ticks.check_step(looked)
+    begin = _just_before(ticks, tick, deviation)
+    missed = looked < begin and looked - tick + ticks.seconds < 3 * deviation + 2 * step
+    return Next(max(looked + step, begin), waits=_is_even(ticks) and not missed, close=True)
+
+
+def _next_at_boundary(account: DeviceAccount, looked: float, place: float, longest: float) -> Next:
     """Close looks for the ticks around a boundary, or one a tick where the beat tells their instants by itself."""
+    ticks = account.ticks
     coming, step = ticks.due_tick(looked), min(max(ticks.seconds / 40, 0.001), 0.005)
     if coming is None:
         return Next(looked + step)
     tick, deviation = coming
-    if deviation <= _EVEN * ticks.seconds:
-        return Next(_between_ticks(ticks, looked, deviation, place, longest), waits=True)
-    if ticks.jitter <= _EVEN * ticks.seconds / 2:
-        # They are even, and the beat alone is not known well any more.
-        return Next(max(looked + ticks.check_step(looked), _just_before(ticks, tick, deviation)), close=True)
+    if deviation <= _EVEN * ticks.seconds or (_is_even(ticks) and account.coming.see_a_tick):
+        instant = _between_ticks(ticks, looked, deviation, place, longest)
+        return Next(instant, waits=True, step=_step(ticks), quiet_until=looked + _ROW_SECONDS)
+    if _is_even(ticks):
+        # The beat alone is not known well any more.
+        return _next_of_check(account, looked, tick, deviation)
     return Next(max(looked + step, _just_before(ticks, tick, deviation)))
+
+
+def _is_even(ticks: TickTracker) -> bool:
+    """Whether the beat, where it is known well, tells the instant of a tick."""
+    return ticks.jitter <= _EVEN * ticks.seconds / 2
 
 
 def _just_before(ticks: TickTracker, tick: float, deviation: float) -> float:

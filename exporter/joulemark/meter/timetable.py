@@ -32,8 +32,8 @@ class Timetable:
         self.next_round = now
         self._rounds = 0
         self._due: dict[str, float] = {}
-        # When each of the devices that are looked at in an even row was last wanted.
-        self._rows: dict[str, float] = {}
+        # When each of the devices that are looked at in an even row is wanted, and the step of that row.
+        self._rows: dict[str, tuple[float, float]] = {}
         # Those that are looked at closely.
         self._close: set[str] = set()
         self._whole_at: dict[str, float] = {}
@@ -71,10 +71,9 @@ class Timetable:
             whole[key] = now - self._whole_at[key] >= soonest * self.interval and (regular or key not in self._close)
             if whole[key]:
                 self._whole_at[key] = now
-            # Until its reading has come, if ever, it is thought to be wanted as it was before.
-            following = self._rows.pop(key, -math.inf) + self.interval
-            if following > now:
-                self._due[key] = self._rows[key] = following
+            # Unless its reading has another wish, it is wanted as it was before.
+            if key in self._rows:
+                self._go_on(key, *self._rows.pop(key), now)
             else:
                 self._due[key] = self._regular(key)
         return whole
@@ -104,10 +103,15 @@ class Timetable:
         else:
             self._due[key] = min(instant, regular)
         (self._close.add if following.close else self._close.discard)(key)
-        if instant is not None and following.waits:
-            self._rows[key] = instant
+        if instant is not None and following.step:
+            self._rows[key] = instant, following.step
         else:
             self._rows.pop(key, None)
+
+    def _go_on(self, key: str, instant: float, step: float, now: float) -> None:
+        """The next look of a row, or the one that a regular reading came before; none where it has fallen behind."""
+        instant += step if instant <= now + _TOGETHER else 0.0
+        self.want(key, Next(instant, step=step) if instant > now else REGULAR)
 
     def _regular(self, key: str) -> float:
         return max(self.next_round, self._whole_at[key] + _SOONEST * self.interval)
