@@ -40,6 +40,7 @@ LAYERS = (
     {"attribution.settling", "attribution.stand_in"},
     {"attribution.coming"},
     {"attribution"},
+    {"attribution.pending"},
     {"ledger.lanes", "ledger.windows", "ledger.snapshot"},
     {"ledger.state"},
     {"ledger.changes", "ledger.restart"},

@@ -50,6 +50,7 @@ class Bench:
         self.read()
 
     def read(self) -> None:
+        self.ledger.expire(self.clock.steady(), self.clock.wall())
         for device in self.source.devices:
             if device.name in self.lost:
                 self.ledger.fail(device, self.clock.steady(), self.clock.wall())
@@ -58,8 +59,8 @@ class Bench:
             assert seen.energy_joules is not None
             energy = max(0.0, seen.energy_joules - self.offset)
             reading = Reading(seen.steady, energy, seen.watts, sensor=True)
-            self.ledger.apply(device, reading, self.clock.wall())
-        self.ledger.expire(self.clock.steady(), self.clock.wall())
+            self.ledger.take(device, reading, self.clock.wall())
+        self.ledger.book()
 
     def wait(self, seconds: float) -> None:
         whole, rest = divmod(seconds, 0.1)

@@ -19,19 +19,19 @@ class Failing:
     """A ledger's `apply` that raises for one device so many times, and what came in after each."""
 
     def __init__(self, bench: VirtualBench, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._apply = bench.meter.ledger.apply
+        self._take = bench.meter.ledger.take
         self._name = name
         self.left = 0
         self.after: list[str] = []
-        monkeypatch.setattr(bench.meter.ledger, "apply", self.apply)
+        monkeypatch.setattr(bench.meter.ledger, "take", self.take)
 
-    def apply(self, device: Device, reading: Reading, wall: float) -> Settlement:
+    def take(self, device: Device, reading: Reading, wall: float) -> Settlement:
         if self.left and device.name == self._name:
             self.left -= 1
             self.after = []
             raise ZeroDivisionError("cannot be booked")
         self.after.append(device.name)
-        return self._apply(device, reading, wall)
+        return self._take(device, reading, wall)
 
 
 Call = Callable[[VirtualBench, str], object]

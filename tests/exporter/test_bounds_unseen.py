@@ -39,7 +39,7 @@ def test_what_was_shown_late_stays_in_the_bound_when_the_slice_that_tells_of_it_
     hole, hand_overs, books = Hole(1000.0), HandOvers(("w",)), Bookings()
     hole.grow(1.0, 3.0, hand_overs, books, failed=True)
     hole.book(Slice(1.0, 2.0, ("w",), 300.0, 4.0, 900.0), hand_overs, books)
-    (booking,) = books.done()
+    (booking,) = books.take()
     assert booking.variance == 900.0
 
 

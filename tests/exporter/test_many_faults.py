@@ -161,7 +161,7 @@ def test_whatever_was_drawn_in_a_hole_it_is_within_what_stays_of_its_bound(
 
 
 def bookings(books: Bookings) -> dict[str, Any]:
-    return {str(booking.holder): booking for booking in books.done()}
+    return {str(booking.holder): booking for booking in books.take()}
 
 
 def add(sums: dict[str, float], holders: Holders, joules: float) -> None:
@@ -187,7 +187,7 @@ def test_what_was_taken_back_bounds_nothing() -> None:
     gap.grow(1.0, 2.0, held, books, failed=False)
     gap.close(5000.0, 0.1, books)
     assert gap.book(Slice(0.5, 2.5, ("w",), 800.0, 4.0), held, books) == 800.0
-    (booking,) = books.done()
+    (booking,) = books.take()
     assert (booking.joules, booking.variance, booking.bound_joules) == (800.0, 4.0, 0.0)
 
 
@@ -196,7 +196,7 @@ def test_what_is_booked_by_power_is_not_taken_back_by_the_counter() -> None:
     gap.grow(1.0, 2.0, held, books, failed=False)
     assert gap.book(Slice(1.0, 2.0, ("w",), 300.0, 4.0), held, books) == 0.0
     gap.close(5000.0, 0.1, books)
-    (booking,) = books.done()
+    (booking,) = books.take()
     assert (booking.joules, booking.variance, booking.bound_joules) == (300.0, 0.0, 700.0)
 
 
@@ -204,5 +204,5 @@ def test_where_nobody_knows_what_can_be_drawn_nothing_is_known_of_a_hole() -> No
     gap, held, books = Hole(0.0), HandOvers(("w",)), Bookings()
     gap.grow(1.0, 2.0, held, books, failed=True)
     assert gap.book(Slice(1.0, 2.0, ("w",), 300.0, 4.0), held, books) == 300.0
-    (booking,) = books.done()
+    (booking,) = books.take()
     assert (booking.joules, booking.variance, booking.bound_joules) == (300.0, 4.0, 0.0)

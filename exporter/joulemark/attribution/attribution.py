@@ -12,15 +12,13 @@ import math
 from collections.abc import Sequence
 
 from ..sources.base import Device, Reading
-from .booking import Bookings, Settlement
+from .booking import NOTHING, Bookings, Settlement
 from .coming import Coming
 from .counter import Counter
-from .estimate import Estimate, estimate
 from .gauge import Gauge
 from .hand_overs import Boundary, HandOvers
 from .hole import Hole, is_hole
 from .power_integral import Holders, PowerIntegral, Slice
-from .recent_power import MAX_BRIDGE_SECONDS
 from .settling import Settling
 from .stand_in import StandIn
 from .ticks import Tick, TickTracker
@@ -59,6 +57,7 @@ class DeviceAccount:
         self._stand_in = StandIn(self.power, self.hand_overs, self._hole)
         self._counter = Counter(self.ticks, self._settling.latest)
         self.coming = Coming(self.ticks, self._counter, self._settling)
+        self._books = Bookings()  # What was settled and is to be booked.
         self.quiet_until = -math.inf  # So long no look beside the regular ones is wanted, whatever those show.
         self._apart = 0.0  # How far the latest look is from the one before.
 
@@ -86,23 +85,25 @@ class DeviceAccount:
         """Whether a boundary waits for ticks or samples that come after it."""
         return bool(self.hand_overs.boundaries or self.hand_overs.coming) or self.power.waiting
 
+    @property
+    def booked_until(self) -> float | None:
+        """Up to when its energy is booked, None before there is any."""
+        if not self.counting:
+            return self.power.until
+        settled = self._settling.settled
+        return settled.at if settled else None
+
+    @property
+    def latest_watts(self) -> float:
+        """Its latest power, by the gauge where it has one, else by the counter."""
+        if self.sensor and self.watts is not None:
+            return self.watts
+        power = self._settling.power_before
+        return power.watts if power else (self.watts or 0.0)
+
     def references(self, holder: str) -> bool:
         """Whether energy may still be booked to this holder, or a bound taken back."""
         return self.hand_overs.references(holder) or self._hole.references(holder)
-
-    def pending(self, holder: str) -> Estimate:
-        """What of a holder is not booked yet, for summaries; readings count that are not taken yet."""
-        start, until = self._booked_until(), self.coming.until(self.steady)
-        if start is None or until is None:
-            return Estimate()
-        if not self.failing:
-            # Up to the latest hand-over power is taken as it was, if that is not too long.
-            until = max(until, min(self.hand_overs.latest_at, until + MAX_BRIDGE_SECONDS))
-        stints = self.hand_overs.stints(holder, start, until)
-        if not stints:
-            return Estimate()
-        shown = self.coming.shown(self.device, stints[0].begin) or [Tick(start, 0.0, 0.0)]
-        return estimate(stints, shown, *self.coming.watts(self._latest_power(), self.power.recent.most_watts))
 
     def change_holders(self, holders: Holders, at: float) -> None:
         """Hand the device over at an instant, not before any earlier hand-over; readings before it may still come."""
@@ -114,17 +115,21 @@ class DeviceAccount:
         """All readings up to an instant have come: who holds the device from before that on does so."""
         for at, holders in self.hand_overs.come(before):
             self.power.hand_over(at, holders)
-            self.hand_overs.add(holders, at, self._booked_until())
+            self.hand_overs.add(holders, at, self.booked_until)
 
     def apply(self, reading: Reading) -> Settlement:
-        """Take one reading; returns what it settled. Readings come in the order in which they were made."""
-        books, at, self.quiet_until = Bookings(), reading.end, -math.inf
+        """Take one reading; returns what it settled."""
+        return self.settle(self.take(reading))
+
+    def take(self, reading: Reading) -> Settlement:
+        """Take one reading, in the order in which they were made; what it settles is booked with `settle`."""
+        at, self.quiet_until = reading.end, -math.inf
         self.coming.drop_until(at)
         self.take_over(at)
         if not self.counting and reading.watts is None:
             # A counter that is not trusted tells nothing.
-            return self.fail(at)
-        gap = self._find_hole(at, books)
+            return self._miss(at)
+        gap = self._find_hole(at)
         self._apart = 0.0 if self.looked is None else at - self.looked
         self.looked, self.failing = at, False
         events = ["no_reading"] if gap or self._hole.open else []
@@ -132,16 +137,25 @@ class DeviceAccount:
         self.steady = reading.steady if self.steady is None else max(reading.steady, self.steady)
         if reading.watts is not None:
             self.watts, self.sensor = reading.watts, reading.sensor
-        self._take(self.power.sample(self.gauge, reading), books)
+        self._book_slices(self.power.sample(self.gauge, reading))
         if reading.energy_joules is not None:
             energy = self._counter.value(reading, self.device, self._settling.settled)
-            gap += self._count(reading, energy, books, events)
+            gap += self._count(reading, energy, events)
         elif self.counting and self.device.fallback and self._counter.missing(reading, self.settled):
-            self._fall_back(reading.steady, books, events, "counter_missing")
+            self._fall_back(reading.steady, events, "counter_missing")
         if not self.counting:
             self._hole.keep()
         self._hole.seconds = 0.0
-        return self._done(books, gap, tuple(events))
+        self.gap_seconds += gap
+        return Settlement((), gap, tuple(events)) if gap or events else NOTHING
+
+    def settle(self, noticed: Settlement = NOTHING) -> Settlement:
+        """What the readings settled that were taken, with what was noticed in them."""
+        bookings = self._books.take()
+        for booking in bookings:
+            self.total_joules += booking.joules
+            self.integral_joules += booking.integral_joules
+        return noticed._replace(bookings=bookings)
 
     def describe_anew(self, device: Device) -> None:
         """It came back described otherwise; under another epoch its counter cannot be read on."""
@@ -152,62 +166,65 @@ class DeviceAccount:
 
     def fail(self, at: float) -> Settlement:
         """A reading failed: when that lasts it is a gap, and boundaries that still wait are decided."""
-        books, self.quiet_until = Bookings(), -math.inf
+        return self.settle(self._miss(at))
+
+    def _miss(self, at: float) -> Settlement:
+        self.quiet_until = -math.inf
         self.coming.drop_until(at)
         self.take_over(at)
         self.looked, self.failing = at, True
-        gap = self._find_hole(at, books)
+        gap = self._find_hole(at)
         if gap and self.unsettled:
-            self._take(self.power.flush(), books)
-            self._settle(books, force=True)
-        return self._done(books, gap)
+            self._book_slices(self.power.flush())
+            self._book_ticks(force=True)
+        self.gap_seconds += gap
+        return Settlement(gap_seconds=gap)
 
     def let_go(self) -> Settlement:
         """It is not read any more: what is known is booked, and nobody holds it."""
-        books = Bookings()
         self.take_over()
-        self._take(self.power.flush(), books)
-        self._settle(books, force=True)
+        self._book_slices(self.power.flush())
+        self._book_ticks(force=True)
         self.hand_overs.clear()
-        return self._done(books)
+        return self.settle()
 
-    def _find_hole(self, at: float, books: Bookings) -> float:
+    def _find_hole(self, at: float) -> float:
         if self.steady is None or not is_hole(at - self.steady, failed=self.failing):
             return 0.0
         # Sampled power is known up to the instant for which its latest sample stands.
         known = self.steady if self.counting else min(self.steady, self.power.until or self.steady)
-        return self._hole.grow(known, at, self.hand_overs, books, failed=self.failing)
+        return self._hole.grow(known, at, self.hand_overs, self._books, failed=self.failing)
 
-    def _take(self, slices: list[Slice], books: Bookings) -> None:
+    def _book_slices(self, slices: list[Slice]) -> None:
         """Book slices as integral, and as energy while power is what is booked; else keep them for a fall-back."""
         for one in slices:
-            books.add(one.holders, integral=one.joules)
+            self._books.add(one.holders, integral=one.joules)
             self.integral_variance += one.variance + one.late
             if self.counting:
                 self._stand_in.keep(one)
             else:
-                self._hole.book(one, self.hand_overs, books)
+                self._hole.book(one, self.hand_overs, self._books)
                 self.hand_overs.pass_until(one.end)
 
-    def _fall_back(self, at: float, books: Bookings, events: list[str], reason: str) -> None:
+    def _fall_back(self, at: float, events: list[str], reason: str) -> None:
         """From the last tick on, book power instead of the counter."""
-        self._take(self.power.flush(), books)
+        self._book_slices(self.power.flush())
         begin = self.settled.at if self.settled else None
         holders, near = self.hand_overs.settled, self._settling.power_before
-        joules, _ = self._stand_in.book(begin, at, books)
+        joules, _ = self._stand_in.book(begin, at, self._books)
         if begin is not None and at > begin:
             # It may have stopped between the two looks that saw its last tick, and not at the last one that was due.
             watts = max(joules / (at - begin), near.watts if near else 0.0)
-            books.add(holders, bound=watts * self._counter.bracket)
+            self._books.add(holders, bound=watts * self._counter.bracket)
         self.counting = False
         self._counter.forget_trial()
         self._settling.stop()
         events.append(reason)
 
-    def _count(self, reading: Reading, energy: float, books: Bookings, events: list[str]) -> float:
+    def _count(self, reading: Reading, energy: float, events: list[str]) -> float:
         """Take a counter value; returns the seconds of a gap that it revealed."""
         if not self.counting:
-            self._try_counter(reading, energy, books, events)
+            self._try_counter(reading, energy, events)
             return 0.0
         if (last := self._settling.latest) is None:
             self._counter.restarted = False
@@ -217,25 +234,25 @@ class DeviceAccount:
         fault = self._counter.fault(reading, energy, last, self.device.power_limit_watts)
         if fault:
             events.append(fault)
-            return self._break(reading, energy, books)
+            return self._break(reading, energy)
         tick = self._counter.see(reading, energy, last)
         if tick:
-            self._advance(tick, last, reading.steady, books)
+            self._advance(tick, last, reading.steady)
         elif self.device.fallback and self._counter.frozen(reading):
-            self._fall_back(reading.steady, books, events, "counter_frozen")
+            self._fall_back(reading.steady, events, "counter_frozen")
         else:
-            self._hole.stand_still(last.at, reading.steady, self.hand_overs, books)
+            self._hole.stand_still(last.at, reading.steady, self.hand_overs, self._books)
         return 0.0
 
-    def _advance(self, tick: Tick, last: Tick, at: float, books: Bookings) -> None:
+    def _advance(self, tick: Tick, last: Tick, at: float) -> None:
         if self._counter.moved is not None and self._counter.moved >= self._hole.end:
             # Seen to move since: it had not stopped in the hole.
-            self._hole.close(tick.joules, self.ticks.seconds, books)
+            self._hole.close(tick.joules, self.ticks.seconds, self._books)
         self._counter.moved, self._counter.bracket = at, self._apart
         if tick.joules > last.joules:
             # Else it shows what was counted ahead of it, when the counter was begun with between two ticks.
             self._settling.add(tick)
-            self._settle(books, force=False)
+            self._book_ticks(force=False)
 
     def _start_from(self, reading: Reading, energy: float, watts: float = 0.0) -> None:
         """Begin to count where sampled power ends, at `watts`: what that has booked is not counted again."""
@@ -243,19 +260,19 @@ class DeviceAccount:
         self._counter.begin(reading, energy)
         self._settling.start(until, reading.steady, energy, watts, self.ticks.lag(reading.steady))
 
-    def _break(self, reading: Reading, energy: float, books: Bookings) -> float:
+    def _break(self, reading: Reading, energy: float) -> float:
         """The counter cannot be read on: sampled power fills in up to now, else nothing is booked and all is bound."""
         assert self.settled is not None
         begin = self.settled.at
-        self._settle(books, force=True)
-        self._take(self.power.flush(), books)
-        holders, watts = self.hand_overs.all, self._latest_power()
-        joules, bound = self._stand_in.book(self.settled.at, reading.steady, books)
+        self._book_ticks(force=True)
+        self._book_slices(self.power.flush())
+        holders, watts = self.hand_overs.all, self.latest_watts
+        joules, bound = self._stand_in.book(self.settled.at, reading.steady, self._books)
         until = max(self._stand_in.sampled_until(reading.steady), self.settled.at)
         # It shows nothing of what was drawn before it began anew, which was at any time since the look before this.
         behind = min(self.ticks.seconds, self._apart) / 2
         for held in holders:
-            books.add(held, bound=_FILLED_DOUBT * (joules - bound + watts * (reading.steady - until)))
+            self._books.add(held, bound=_FILLED_DOUBT * (joules - bound + watts * (reading.steady - until)))
         self.ticks.restart()
         self._hole.keep()
         self.ticks.see(reading.begin, reading.end, energy)
@@ -263,40 +280,20 @@ class DeviceAccount:
         self._settling.start(until, reading.steady, energy, watts, (behind, 0.0), bound=watts * behind)
         return max(0.0, reading.steady - begin - self._hole.seconds)
 
-    def _try_counter(self, reading: Reading, energy: float, books: Bookings, events: list[str]) -> None:
+    def _try_counter(self, reading: Reading, energy: float, events: list[str]) -> None:
         """While power is booked: go back to the counter once it can be trusted again."""
         if self.device.source == self.device.fallback:
             return
         watts = self._counter.trusted_again(reading, energy, telling=not self.power.waiting)
         if watts is not None:
-            self._take(self.power.flush(), books)
-            books.add(self.hand_overs.settled, variance=self.power.late_variance)
+            self._book_slices(self.power.flush())
+            self._books.add(self.hand_overs.settled, variance=self.power.late_variance)
             self.counting = True
             self._counter.forget_trial()
             self._start_from(reading, energy, watts)
             events.append("counter_back")
 
-    def _settle(self, books: Bookings, *, force: bool) -> None:
-        self._settling.settle(books, force=force)
+    def _book_ticks(self, *, force: bool) -> None:
+        self._settling.settle(self._books, force=force)
         if (settled := self._settling.settled) is not None:
             self._stand_in.forget(settled.at)
-
-    def _booked_until(self) -> float | None:
-        if not self.counting:
-            return self.power.until
-        settled = self._settling.settled
-        return settled.at if settled else None
-
-    def _latest_power(self) -> float:
-        if self.sensor and self.watts is not None:
-            return self.watts
-        power = self._settling.power_before
-        return power.watts if power else (self.watts or 0.0)
-
-    def _done(self, books: Bookings, gap: float = 0.0, events: tuple[str, ...] = ()) -> Settlement:
-        settlement = Settlement(books.done(), gap, events)
-        for booking in settlement.bookings:
-            self.total_joules += booking.joules
-            self.integral_joules += booking.integral_joules
-        self.gap_seconds += gap
-        return settlement

@@ -34,6 +34,9 @@ class Settlement(NamedTuple):
         return sum(booking.joules for booking in self.bookings)
 
 
+NOTHING = Settlement()
+
+
 class Bookings:
     """Collects bookings by holder; what several hold is split equally."""
 
@@ -52,6 +55,7 @@ class Bookings:
             sums[2] += variance / parts**2
             sums[3] += bound / parts
 
-    def done(self) -> tuple[Booking, ...]:
-        """One booking a holder, of those that got anything."""
-        return tuple([Booking(holder, *sums) for holder, sums in self._sums.items() if any(sums)])
+    def take(self) -> tuple[Booking, ...]:
+        """One booking a holder, of those that got anything; nothing is left."""
+        sums_of, self._sums = self._sums, {}
+        return tuple([Booking(holder, *sums) for holder, sums in sums_of.items() if any(sums)])

@@ -24,9 +24,10 @@ class Coming:
         """One more."""
         before = self._readings[-1] if self._readings else None
         self._readings.append(reading)
-        if before and before.energy_joules != reading.energy_joules:
-            if self._ticks.is_close(reading.end - before.begin):
-                self._closely_at = reading.end
+        if before is None or before.energy_joules == reading.energy_joules:
+            return
+        if self._ticks.is_close(reading.end - before.begin):
+            self._closely_at = reading.end
 
     def drop_until(self, at: float) -> None:
         """Those that had come by an instant are taken."""
@@ -55,13 +56,15 @@ class Coming:
         shown = self._settling.shown
         if not shown or not self._readings:
             return shown
-        taken, last = shown[-1], len(self._readings) - 1
-        telling = [last]
-        if taken.at < around < self._readings[last].end:
-            after = next(n for n, x in enumerate(self._readings) if x.end > around)
-            telling = sorted({max(0, after - 1), after, last})
-        for number in telling:
-            tick = self._counter.coming(self._readings[number], device, taken)
+        taken, last = shown[-1], self._readings[-1]
+        telling: list[Reading] = []
+        if taken.at < around < last.end:
+            for reading in self._readings:
+                telling = [*telling[-1:], reading]
+                if reading.end > around:
+                    break
+        for reading in telling if telling and telling[-1] is last else [*telling, last]:
+            tick = self._counter.coming(reading, device, taken)
             if tick and tick.joules > shown[-1].joules and tick.at > shown[-1].at:
                 shown.append(tick)
         return shown

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .boundary import Stretch
 from .hand_overs import Stint
 from .ticks import Tick
 
 # What is left of a stretch so short is float rounding.
 _NOTHING_SECONDS = 1e-9
+# No two ticks are nearer to each other.
+_LEAST_SECONDS = 1e-6
 
 
 class Estimate(NamedTuple):
@@ -19,6 +20,17 @@ class Estimate(NamedTuple):
 
     joules: float = 0.0
     bound_joules: float = 0.0
+
+
+class _Held(NamedTuple):
+    """For how long stints hold a device in a stretch: in all, and the holder's part where it is shared.
+
+    `all_alike` says that as many shared it all the time.
+    """
+
+    seconds: float
+    own_seconds: float
+    all_alike: bool
 
 
 def estimate(stints: Sequence[Stint], shown: Sequence[Tick], watts: float, most_watts: float) -> Estimate:
@@ -31,28 +43,24 @@ def estimate(stints: Sequence[Stint], shown: Sequence[Tick], watts: float, most_
     for begin, end in itertools.pairwise(shown):
         if end.at <= stints[0].begin:
             continue
-        stretch = Stretch.between(begin, end)
-        inside = _inside(stints, begin.at, end.at)
-        part = stretch.joules * _own_seconds(inside) / stretch.seconds
+        gained, seconds = end.joules - begin.joules, end.at - begin.at
+        held = _held(stints, begin.at, end.at)
+        part = gained * held.own_seconds / max(_LEAST_SECONDS, seconds)
         joules += part
-        if inside and not _is_all_alike(inside, begin.at, end.at):
-            bound += max(part, stretch.joules - part)
-    seconds = _own_seconds(_inside(stints, shown[-1].at, stints[-1].end))
-    return Estimate(joules + watts * seconds, bound + max(watts, most_watts - watts) * seconds)
+        if held.seconds and not (held.all_alike and held.seconds >= seconds - _NOTHING_SECONDS):
+            bound += max(part, gained - part)
+    own_seconds = _held(stints, shown[-1].at, stints[-1].end).own_seconds
+    return Estimate(joules + watts * own_seconds, bound + max(watts, most_watts - watts) * own_seconds)
 
 
-def _inside(stints: Sequence[Stint], begin: float, end: float) -> list[Stint]:
-    """What of the stints lies in a stretch."""
-    overlapping = [stint for stint in stints if stint.begin < end and stint.end > begin]
-    return [Stint(max(stint.begin, begin), min(stint.end, end), stint.of) for stint in overlapping]
-
-
-def _own_seconds(stints: Sequence[Stint]) -> float:
-    """How long they last; where a device is shared, the holder's part of it."""
-    return sum([(stint.end - stint.begin) / stint.of for stint in stints])
-
-
-def _is_all_alike(stints: Sequence[Stint], begin: float, end: float) -> bool:
-    """Whether the stints take all of a stretch, shared by as many all the time."""
-    seconds, first = sum([stint.end - stint.begin for stint in stints]), stints[0]
-    return seconds >= end - begin - _NOTHING_SECONDS and all(stint.of == first.of for stint in stints)
+def _held(stints: Sequence[Stint], begin: float, end: float) -> _Held:
+    seconds = own_seconds = 0.0
+    first, all_alike = 0, True
+    for stint in stints:
+        inside = min(stint.end, end) - max(stint.begin, begin)
+        if inside > 0:
+            seconds += inside
+            own_seconds += inside / stint.of
+            first = first or stint.of
+            all_alike = all_alike and stint.of == first
+    return _Held(seconds, own_seconds, all_alike)

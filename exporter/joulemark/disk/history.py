@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ..accounting import joules_per_token
 from ..attribution.attribution import DeviceAccount
-from ..attribution.estimate import Estimate
+from ..attribution.pending import pending
 from ..ledger.snapshot import Artifact, Score
 from ..ledger.windows import Totals, Window
 from .rows import totals_from
@@ -18,16 +18,20 @@ Record = dict[str, object]
 _DECLARED = ("pipeline", "student", "teacher", "dataset", "seed", "baseline", "reference", "idle_watts")
 
 
-def window_summary(window: Window, accounts: Mapping[str, DeviceAccount]) -> Record:
+def window_summary(window: Window, accounts: Mapping[str, DeviceAccount], *, just_begun: bool = False) -> Record:
     """Summary of one window: joules in all and by device, the bound on them, seconds, watts, tokens, state.
 
-    `settled` is false while the counter has yet to confirm the last tick; what is estimated of it is then included.
+    `settled` is false while the counter has yet to confirm the last tick; what is estimated of it is then included. Of
+    one that has `just_begun` there is nothing to estimate.
     """
-    pending = {key: accounts[key].pending(window.id) for key in window.devices if key in accounts}
-    joules = {key: value + pending.get(key, Estimate()).joules for key, value in window.totals.joules.items()}
+    joules, bound = dict(window.totals.joules), window.totals.known_bound_joules
+    for key in [] if just_begun else window.devices:
+        if key in accounts:
+            estimate = pending(accounts[key], window.id)
+            joules[key] = joules.get(key, 0.0) + estimate.joules
+            bound = None if bound is None else bound + estimate.bound_joules
     names = {key: account.device.name for key, account in accounts.items()}
     total = sum(joules.values())
-    bound = window.totals.known_bound_joules
     return {
         "id": window.id,
         "run": window.key.run,
@@ -43,7 +47,7 @@ def window_summary(window: Window, accounts: Mapping[str, DeviceAccount]) -> Rec
         "seconds": window.totals.known_seconds,
         "joules": total,
         "joules_by_device": {names.get(key, key): value for key, value in joules.items()},
-        "uncertainty_joules": None if bound is None else bound + sum(x.bound_joules for x in pending.values()),
+        "uncertainty_joules": bound,
         "settled": not any(account.references(window.id) for account in accounts.values()),
         **_rates(window.totals, total),
     }

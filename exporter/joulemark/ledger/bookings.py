@@ -31,14 +31,16 @@ class Bookings:
         return found
 
     def book_all(self, account: DeviceAccount, settlement: Settlement) -> None:
-        """Book what one reading settled, and count what was noticed."""
+        """Book what readings settled."""
         self._changes.devices.add(account.device.key)
         for booking in settlement.bookings:
             self._book(account, booking)
-        # Mostly nothing is noticed, and this is done with every reading.
-        breaks = [event for event in _BREAKS if event in settlement.events] if settlement.events else []
+
+    def note_breaks(self, device: str, noticed: Settlement) -> None:
+        """Count what was noticed in one reading."""
+        breaks = [event for event in _BREAKS if event in noticed.events] if noticed.events else []
         if breaks:
-            self._note_break(account.device.key, breaks[0])
+            self._note_break(device, breaks[0])
 
     def book_gap(self, account: DeviceAccount, gap: Gap) -> None:
         """Count a stretch that nothing tells of; all it may hold is uncertain for the windows that held the device."""

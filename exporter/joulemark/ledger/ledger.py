@@ -38,6 +38,8 @@ class Ledger:
         self.runs = KeptRuns(state, self.changes, recall, origin)
         self._lanes = Lanes()
         self._bookings = Bookings(state, self.changes)
+        # The devices whose readings were taken and whose energy is not booked yet.
+        self._taken: set[str] = set()
         self._time = StageTime(self.changes)
 
     # -- devices and readings ------------------------------------------------------------------------------
@@ -91,22 +93,29 @@ class Ledger:
                 self.state.counts.windows_expired += 1
         self._hand_over(list(self._lanes), steady)
 
-    def apply(self, device: Device, reading: Reading, wall: float) -> Settlement:
-        """Book one reading of one device; leases that ended before it are closed first, at their own instant."""
-        self.expire(reading.end, wall)
+    def take(self, device: Device, reading: Reading, wall: float) -> Settlement:
+        """Take one reading of one device; what it settles is booked with `book`, together with others of the device."""
         account = self.state.accounts[device.key]
-        settlement = account.apply(reading)
+        noticed = account.take(reading)
+        self._taken.add(device.key)
         self.state.seen_at[device.key] = wall
-        self._bookings.book_all(account, settlement)
+        self._bookings.note_breaks(device.key, noticed)
         if reading.watts is not None:
             self._bookings.note_peak(account)
-        return settlement
+        return noticed
+
+    def book(self) -> None:
+        """Book what readings settled that were taken."""
+        while self._taken:
+            account = self.state.accounts[self._taken.pop()]
+            self._bookings.book_all(account, account.settle())
 
     def fail(self, device: Device, steady: float, wall: float) -> Settlement:
         """A reading of a device failed at this instant."""
         self.expire(steady, wall)
         account = self.state.accounts[device.key]
         settlement = account.fail(steady)
+        self._bookings.note_breaks(device.key, settlement)
         self._bookings.book_all(account, settlement)
         return settlement
 

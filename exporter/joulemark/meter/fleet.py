@@ -64,9 +64,7 @@ class Fleet:
         """Read every device once and book what it gained; waits for slow devices only so long."""
         self.read(patience=patience, vitals=vitals)
         self._notice_hung()
-        with self._lock:
-            self.book()
-            self._ledger.expire(self._clock.steady(), self._clock.wall())
+        self.book()
 
     def read(self, *, patience: float = PATIENCE_SECONDS, vitals: bool = False) -> None:
         """Read every device once; what it gained may be booked later."""
@@ -109,12 +107,15 @@ class Fleet:
         on who holds a device is kept with its account.
         """
         with self._lock:
+            # A lease that has ended is closed first, at its own instant: what was read after it is nobody's.
+            self._ledger.expire(self._clock.steady(), self._clock.wall())
             for found, wall in self._waiting.take():
                 try:
-                    self._book(found, wall)
+                    self._take(found, wall)
                 except Exception:
                     # One that cannot be booked must not take others with it, nor who happens to look at the ledger.
                     log.exception("device=%s reading could not be booked; going on", found.device.name)
+            self._ledger.book()
             for account in self._ledger.state.accounts.values():
                 account.take_over()
 
@@ -239,7 +240,7 @@ class Fleet:
         self.book()
         return next_reading(account, at, self._place, self._timetable.longest)
 
-    def _book(self, found: Found, wall: float) -> None:
+    def _take(self, found: Found, wall: float) -> None:
         device, outcome = found.device, found.outcome
         if isinstance(outcome, Reading) and found.seconds > HUNG_SECONDS:
             outcome = ReadFailed("call_hung", f"a call took {found.seconds:.1f} s")
@@ -247,7 +248,7 @@ class Fleet:
         if isinstance(outcome, ReadFailed):
             self._fail(device, health, outcome)
             return
-        settlement = self._ledger.apply(device, outcome, wall)
+        noticed = self._ledger.take(device, outcome, wall)
         errors = health.errors
         if outcome.failed:
             # What one of the two estimators missed says nothing of the other.
@@ -256,8 +257,8 @@ class Fleet:
         self._health[device.key] = DeviceHealth(True, health.reads + 1, errors, found.seconds, wall)
         if not health.up and health.errors:
             log.warning("device=%s reading again", device.name)
-        if settlement.events:
-            self._log(device, settlement)
+        if noticed.events:
+            self._log(device, noticed)
 
     def _accept_vitals(self, device: Device, vitals: Vitals | None) -> None:
         with self._lock:

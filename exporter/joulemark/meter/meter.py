@@ -107,7 +107,6 @@ class Meter:
         """
         steady = self._clock.steady()
         with self._durable.booked() as ledger:
-            ledger.expire(steady, self._clock.wall())
             self.fleet.keep_up(steady)
             ledger.count_seconds(steady)
             if steady - self.saved_at >= COMMIT_SECONDS:
@@ -249,7 +248,8 @@ class Meter:
         window, ended = self.ledger.begin(request, steady, wall)
         if key:
             self.ledger.answers.keep(key, request, window, ended)
-        return self.summary(window), [self.summary(x) for x in ended]
+        begun = history.window_summary(window, self.ledger.state.accounts, just_begun=True)
+        return begun, [self.summary(x) for x in ended]
 
     def _transition(self, change: Callable[[float, float], Result]) -> Result:
         """Make a change at this instant; the reading that it triggers is not waited for, nor a device that hangs."""
