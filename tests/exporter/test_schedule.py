@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
 
 from joulemark.attribution.attribution import DeviceAccount
 from joulemark.attribution.ticks import TickTracker
-from joulemark.meter.schedule import Next, common_place, next_reading
+from joulemark.meter.schedule import REGULAR, Next, common_place, next_reading
 from joulemark.sources.base import Device, Reading
 
 PERIOD = 0.1
@@ -97,6 +98,43 @@ def test_a_beat_stays_known_with_few_looks_beside_the_regular_ones_however_long_
     assert looks < (1 + most) * 60 * minutes / PERIOD
     # A boundary can be placed by the beat at any time, but where calls take too long to know one so well.
     assert call_seconds >= 0.01 or unknown < 0.01 * looks
+
+
+def look_until_it_is_due(account: DeviceAccount, ticks: bool) -> list[Next]:
+    """Readings wait to be booked while a beat that has become doubtful is checked; what was wanted after each."""
+    at, wanted = 3.05, list[Next]()
+    while account.unsettled or at < 4.0:
+        account.apply(Reading(at, counter_at(at, 0.0), WATTS, True, at, at))
+        at += 0.1
+    while not account.ticks.wants_check(at):
+        at += 0.1
+    end, shown = at + 0.5, counter_at(at, 0.0)
+    while at < end:
+        account.coming.add(Reading(at, counter_at(at, 0.0) if ticks else shown, None, False, at, at))
+        wanted.append(next_reading(account, at, 0.0, 0.13))
+        if wanted[-1].instant is None or not wanted[-1].waits:
+            break
+        at = wanted[-1].instant + 0.0001
+    return wanted
+
+
+def test_a_check_of_an_even_beat_is_booked_later_when_it_has_seen_the_tick() -> None:
+    account = trained(0.0)
+    *looks, last = look_until_it_is_due(account, ticks=True)
+    assert looks
+    assert all(look.waits and look.close for look in looks)
+    assert account.coming.see_a_tick
+    # Until that is booked no other is wanted, whatever regular readings show.
+    assert last == REGULAR._replace(quiet_until=math.inf)
+    # A hand-over wants looks, and who has the readings booked knows more.
+    account.change_holders(("x",), 60.0)
+    assert account.quiet_until == -math.inf
+
+
+def test_a_check_that_has_seen_no_tick_is_booked_at_once() -> None:
+    *looks, last = look_until_it_is_due(trained(0.0), ticks=False)
+    assert all(look.waits and look.close for look in looks)
+    assert not last.waits
 
 
 @pytest.mark.parametrize("seed", range(5))

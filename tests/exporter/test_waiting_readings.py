@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pytest
 from eventually import eventually
 from meter_rig import TRACES
+from nvml_mock import Gpu, VirtualBench
 
+from joulemark.attribution.attribution import DeviceAccount
 from joulemark.clock import ManualClock
+from joulemark.meter import fleet, schedule
 from joulemark.meter.meter import Meter
+from joulemark.meter.schedule import Next
 from joulemark.sources.base import Device, Reading
 from joulemark.sources.replay import ReplaySource
 
@@ -81,3 +87,27 @@ def test_readings_of_a_slow_driver_are_booked_with_their_round(tmp_path: Path) -
         rounds.make()
         eventually(partial(rounds.have_booked, number))
     rounds.meter.close()
+
+
+def test_few_readings_at_rest_are_asked_what_is_to_be_read_next(
+    make_bench: Callable[..., VirtualBench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def counted(account: DeviceAccount, looked: float, place: float, longest: float) -> Next:
+        asked.append(looked)
+        return schedule.next_reading(account, looked, place, longest)
+
+    bench = make_bench(*[Gpu({"phase": 0.013 * index}) for index in range(8)])
+    bench.wait(5.0)
+    before = sum(view.health.reads for view in bench.meter.fleet.views())
+    monkeypatch.setattr(fleet, "next_reading", counted)
+    bench.wait(30.0)
+    made = sum(view.health.reads for view in bench.meter.fleet.views()) - before
+    assert made > 30 * 8 / 0.13
+    assert len(asked) < made / 3
+    # A hand-over is seen by the next reading, whatever was known before.
+    asked.clear()
+    bench.begin("s")
+    bench.wait(0.2)
+    assert len(asked) >= 8
