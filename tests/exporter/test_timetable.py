@@ -7,6 +7,8 @@ import time
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from joulemark.clock import SystemClock
 from joulemark.meter.alarm import Alarm
 from joulemark.meter.sampler import Sampler
@@ -27,22 +29,28 @@ def read_once(now: float = 10.0) -> Timetable:
 
 def test_a_device_in_an_even_row_is_due_once_a_step_and_every_look_of_the_row_is_a_whole_reading() -> None:
     table, looked = read_once(), []
-    table.want("gpu", Next(10.04, step=INTERVAL))
+    table.want("gpu", Next(10.04, step=INTERVAL, quiet_until=11.0))
     for _ in range(10):
         due = table.wait_for_next()
         taken = table.take(due)
         looked.append((round(due, 6), taken))
         # Until its reading has come nothing else is due.
         assert table.wait_for_next() >= due + INTERVAL - 1e-9
-        table.want("gpu", Next(due + INTERVAL, step=INTERVAL))
+        table.want("gpu", Next(due + INTERVAL, step=INTERVAL, quiet_until=due + 1.0))
     assert looked == [(round(10.04 + INTERVAL * step, 6), {"gpu": True}) for step in range(10)]
 
 
 def test_a_device_whose_reading_never_comes_is_due_once_an_interval_and_not_all_the_time() -> None:
     table, looks = read_once(), 0
-    table.want("gpu", Next(10.04, step=INTERVAL))
+    table.want("gpu", Next(10.04, step=INTERVAL / 5, quiet_until=11.0))
     now = 10.0
-    while now < 20.0:
+    while now < 11.0:
+        now = max(now + 1e-6, table.wait_for_next())
+        looks += bool(table.take(now))
+    # A row goes on by itself, but only as long as it was known to be one.
+    assert looks == pytest.approx(5 / INTERVAL, rel=0.1)
+    looks, now = 0, 11.1
+    while now < 21.1:
         now = max(now + 1e-6, table.wait_for_next())
         looks += bool(table.take(now))
     assert 0.7 / INTERVAL * 10 <= looks <= 1.5 / INTERVAL * 10

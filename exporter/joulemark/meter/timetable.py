@@ -32,8 +32,8 @@ class Timetable:
         self.next_round = now
         self._rounds = 0
         self._due: dict[str, float] = {}
-        # When each of the devices that are looked at in an even row is wanted, and the step of that row.
-        self._rows: dict[str, tuple[float, float]] = {}
+        # When each of the devices that are looked at in an even row is wanted, the step of that row, and when it ends.
+        self._rows: dict[str, tuple[float, float, float]] = {}
         # Those that are looked at closely.
         self._close: set[str] = set()
         self._whole_at: dict[str, float] = {}
@@ -73,7 +73,7 @@ class Timetable:
                 self._whole_at[key] = now
             # Unless its reading has another wish, it is wanted as it was before.
             if key in self._rows:
-                self._go_on(key, *self._rows.pop(key), now)
+                self._go_on(key, now, *self._rows.pop(key))
             else:
                 self._due[key] = self._regular(key)
         return whole
@@ -104,14 +104,19 @@ class Timetable:
             self._due[key] = min(instant, regular)
         (self._close.add if following.close else self._close.discard)(key)
         if instant is not None and following.step:
-            self._rows[key] = instant, following.step
+            # One look more than is known of it: the reading of that says how it goes on.
+            self._rows[key] = instant, following.step, following.quiet_until + 2 * following.step
         else:
             self._rows.pop(key, None)
 
-    def _go_on(self, key: str, instant: float, step: float, now: float) -> None:
-        """The next look of a row, or the one that a regular reading came before; none where it has fallen behind."""
+    def _go_on(self, key: str, now: float, instant: float, step: float, end: float) -> None:
+        """The next look of a row, or the one that a regular reading came before; none at its end, or fallen behind."""
         instant += step if instant <= now + _TOGETHER else 0.0
-        self.want(key, Next(instant, step=step) if instant > now else REGULAR)
+        if now < instant < end:
+            self.want(key, Next(instant, step=step))
+            self._rows[key] = instant, step, end
+        else:
+            self.want(key, REGULAR)
 
     def _regular(self, key: str) -> float:
         return max(self.next_round, self._whole_at[key] + _SOONEST * self.interval)
