@@ -194,15 +194,11 @@ class Fleet:
         for device in [x for x in source.devices if x not in self.devices]:
             self.book()
             if device.key in self._read_by:
-                self._describe_anew(device)
+                index = next(i for i, known in enumerate(self.devices) if known.key == device.key)
+                self.devices[index] = device
+                self._ledger.state.accounts[device.key].describe_anew(device)
             else:
                 self._attach(device, source)
-
-    def _describe_anew(self, device: Device) -> None:
-        """A device came back another way than it was, for example under another driver."""
-        index = next(i for i, known in enumerate(self.devices) if known.key == device.key)
-        self.devices[index] = device
-        self._ledger.state.accounts[device.key].describe_anew(device)
 
     def _drop(self, source: Source) -> None:
         self._sources.remove(source)
@@ -219,8 +215,7 @@ class Fleet:
             if key not in self._read_by:
                 return
             self._waiting.add(found, wall)
-            reading = found.outcome
-            if isinstance(reading, Reading):
+            if isinstance(reading := found.outcome, Reading):
                 account = self._ledger.state.accounts[key]
                 account.coming.add(reading)
                 plain = reading.energy_joules is not None and not reading.failed and found.seconds <= HUNG_SECONDS
