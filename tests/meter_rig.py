@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from joulemark.attribution.attribution import DeviceAccount
+from joulemark.attribution.booking import Settlement
 from joulemark.clock import ManualClock
 from joulemark.exposition.page import Page
 from joulemark.ledger.snapshot import Snapshot
 from joulemark.ledger.state import StageRequest
 from joulemark.meter.meter import Meter
+from joulemark.sources.base import Reading
 from joulemark.sources.replay import ReplaySource, Trace
 
 WATTS = 200.0
@@ -73,6 +76,11 @@ class Rig:
 
     def residual(self) -> float:
         return residual(self.meter.snapshot())
+
+
+def apply(account: DeviceAccount, reading: Reading) -> Settlement:
+    """Have an account take one reading and book it at once."""
+    return account.settle(account.take(reading))
 
 
 def residual(snapshot: Snapshot) -> float:

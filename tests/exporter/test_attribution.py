@@ -8,6 +8,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from meter_rig import apply
 
 from joulemark.attribution.attribution import DeviceAccount
 from joulemark.attribution.boundary import Power, split
@@ -122,7 +123,7 @@ def polled(account: DeviceAccount, start: float, seconds: float, step: float, *,
     for count in range(1, round(seconds / step) + 1):
         at = start + count * step
         ticked = math.floor(at / 0.1 + 1e-9) * 0.1
-        account.apply(Reading(at, base + watts * ticked, watts, sensor=True))
+        apply(account, Reading(at, base + watts * ticked, watts, sensor=True))
 
 
 def test_a_tick_across_a_boundary_is_split_by_power_not_given_to_whoever_holds_the_device() -> None:
@@ -136,7 +137,7 @@ def test_a_tick_across_a_boundary_is_split_by_power_not_given_to_whoever_holds_t
         at = 0.95 + count * 0.005
         shown = math.floor(at / 0.1 + 1e-9) * 0.1
         energy = 100.0 * min(shown, 0.95) + 500.0 * max(0.0, shown - 0.95)
-        for booking in account.apply(Reading(at, energy, 500.0, sensor=True)).bookings:
+        for booking in apply(account, Reading(at, energy, 500.0, sensor=True)).bookings:
             joules[booking.holder] = joules.get(booking.holder, 0.0) + booking.joules
     # What was booked before 0.95 s lies in the account's total; the tick itself is split 5 J to 25 J.
     # Looks every 5 ms place a tick to about 1 ms: half a joule between 100 W and 500 W.
@@ -146,24 +147,24 @@ def test_a_tick_across_a_boundary_is_split_by_power_not_given_to_whoever_holds_t
 
 def test_a_counter_reset_is_a_gap_filled_from_power_and_never_a_delta() -> None:
     account = account_of()
-    account.apply(Reading(0.0, 5000.0, 300.0, sensor=True))
-    account.apply(Reading(1.0, 5300.0, 300.0, sensor=True))
-    settled = account.apply(Reading(2.0, 20.0, 300.0, sensor=True))
+    apply(account, Reading(0.0, 5000.0, 300.0, sensor=True))
+    apply(account, Reading(1.0, 5300.0, 300.0, sensor=True))
+    settled = apply(account, Reading(2.0, 20.0, 300.0, sensor=True))
     assert "counter_reset" in settled.events
     assert settled.gap_seconds > 0
     # The counter was last seen to move less than two ticks before 1.0 s: from there on it is power.
     assert settled.joules == pytest.approx(315.0, rel=0.05)
     total = account.total_joules
-    account.apply(Reading(3.0, 320.0, 300.0, sensor=True))
-    account.apply(Reading(4.0, 620.0, 300.0, sensor=True))
+    apply(account, Reading(3.0, 320.0, 300.0, sensor=True))
+    apply(account, Reading(4.0, 620.0, 300.0, sensor=True))
     assert account.total_joules - total == pytest.approx(600.0, rel=0.1)
 
 
 def test_a_counter_reset_without_a_gauge_books_nothing_and_bounds_it() -> None:
     account = account_of(tick_seconds=0.01)
     account.change_holders(("stage",), 0.0)
-    account.apply(Reading(0.0, 5000.0, None))
-    settled = account.apply(Reading(1.0, 20.0, None))
+    apply(account, Reading(0.0, 5000.0, None))
+    settled = apply(account, Reading(1.0, 20.0, None))
     assert settled.joules == 0.0
     assert settled.gap_seconds == pytest.approx(1.0)
     (booking,) = settled.bookings
@@ -172,9 +173,9 @@ def test_a_counter_reset_without_a_gauge_books_nothing_and_bounds_it() -> None:
 
 def test_an_absurd_delta_is_never_booked() -> None:
     account = account_of()
-    account.apply(Reading(0.0, 0.0, 300.0, sensor=True))
-    account.apply(Reading(0.5, 150.0, 300.0, sensor=True))
-    settled = account.apply(Reading(1.0, 1e9, 300.0, sensor=True))
+    apply(account, Reading(0.0, 0.0, 300.0, sensor=True))
+    apply(account, Reading(0.5, 150.0, 300.0, sensor=True))
+    settled = apply(account, Reading(1.0, 1e9, 300.0, sensor=True))
     assert "absurd_delta" in settled.events
     assert settled.joules < 400.0
 
@@ -183,16 +184,16 @@ def test_a_wrapped_rapl_counter_loses_nothing() -> None:
     account = DeviceAccount(
         Device("cpu0", "z", "rapl", power_limit_watts=400, wrap_joules=65_536.0, tick_seconds=0.001)
     )
-    account.apply(Reading(0.0, 65_500.0, None))
-    assert account.apply(Reading(1.0, 14.0, None)).joules == pytest.approx(50.0)
-    assert account.apply(Reading(2.0, 64.0, None)).joules == pytest.approx(50.0)
+    apply(account, Reading(0.0, 65_500.0, None))
+    assert apply(account, Reading(1.0, 14.0, None)).joules == pytest.approx(50.0)
+    assert apply(account, Reading(2.0, 64.0, None)).joules == pytest.approx(50.0)
 
 
 def test_without_a_counter_sampled_power_is_booked_and_a_hole_is_not_guessed() -> None:
     account = DeviceAccount(Device("gpu0", "u", "nvml_power", power_limit_watts=700, fallback="nvml_power"))
-    account.apply(Reading(0.0, None, 100.0, sensor=True))
-    assert account.apply(Reading(0.1, None, 200.0, sensor=True)).joules == pytest.approx(15.0)
-    settled = account.apply(Reading(5.1, None, 200.0, sensor=True))
+    apply(account, Reading(0.0, None, 100.0, sensor=True))
+    assert apply(account, Reading(0.1, None, 200.0, sensor=True)).joules == pytest.approx(15.0)
+    settled = apply(account, Reading(5.1, None, 200.0, sensor=True))
     assert settled.joules == 0.0
     assert settled.gap_seconds == pytest.approx(5.0)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from nvml_mock import Constant, Gpu, VirtualBench
 
+from joulemark.attribution.attribution import DeviceAccount
 from joulemark.attribution.booking import Settlement
 from joulemark.ledger.state import StageRequest
 from joulemark.sources.base import Device, Reading
@@ -16,7 +17,7 @@ MakeBench = Callable[..., VirtualBench]
 
 
 class Failing:
-    """A ledger's `apply` that raises for one device so many times, and what came in after each."""
+    """A ledger's `take` that raises for one device so many times, and what came in after each."""
 
     def __init__(self, bench: VirtualBench, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self._take = bench.meter.ledger.take
@@ -117,3 +118,24 @@ def test_the_sampler_goes_on_though_every_reading_of_a_device_fails_for_a_while(
     bench.wait(3.0)
     assert failing.left == 0
     load.assert_all_is_booked()
+
+
+def test_energy_that_cannot_be_booked_holds_up_neither_other_devices_nor_who_looks(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = make_bench(Gpu({"limit": 700}), Gpu({"limit": 700}))
+    load = Load(bench)
+    bookings = bench.meter.ledger._bookings
+    book_all, booked = bookings.book_all, list[str]()
+
+    def failing(account: DeviceAccount, settlement: Settlement) -> None:
+        if account.device.name == "gpu0":
+            raise ZeroDivisionError("cannot be booked")
+        booked.append(account.device.name)
+        book_all(account, settlement)
+
+    monkeypatch.setattr(bookings, "book_all", failing)
+    load.read()
+    assert bench.meter.heartbeat(load.window, {"trained": 10})
+    assert booked == ["gpu1"]
+    assert "device=gpu0 energy could not be booked; going on" in caplog.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from meter_rig import apply
 from nvml_mock import Constant, Gpu, Noise, Shape, Square, StageError, VirtualBench
 
 from joulemark.attribution.attribution import DeviceAccount
@@ -184,12 +185,12 @@ def test_no_series_goes_down_through_any_of_them(make_bench: MakeBench, seed: in
 def test_what_was_counted_ahead_of_a_reset_counter_is_not_taken_back() -> None:
     account = DeviceAccount(Device("gpu0", "u", "nvml_counter", power_limit_watts=700, fallback="nvml_power"))
     for count in range(30):
-        account.apply(Reading(0.1 * count, 1000.0 + 10.0 * count, 100.0, sensor=True))
+        apply(account, Reading(0.1 * count, 1000.0 + 10.0 * count, 100.0, sensor=True))
     # Seen first at 600 W, so that some of its first tick is taken as counted; but power falls at once.
-    assert "counter_reset" in account.apply(Reading(3.0, 0.0, 600.0, sensor=True)).events
+    assert "counter_reset" in apply(account, Reading(3.0, 0.0, 600.0, sensor=True)).events
     total = account.total_joules
     for count in range(1, 100):
-        settlement = account.apply(Reading(3.0 + 0.1 * count, 1.0 * count, 10.0, sensor=True))
+        settlement = apply(account, Reading(3.0 + 0.1 * count, 1.0 * count, 10.0, sensor=True))
         assert settlement.events == ()
         assert settlement.joules >= 0.0
     assert account.total_joules == pytest.approx(total + 0.1 * 98 * 10.0 - 600.0 * 0.05, abs=3.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meter_rig import TRACES
+from meter_rig import TRACES, apply
 from nvml_mock import Constant, Gpu, Square, VirtualBench
 
 from joulemark.attribution.attribution import DeviceAccount
@@ -48,7 +48,7 @@ class Account:
 
     def take(self, reading: Reading | float) -> None:
         """Book a reading, or one that failed at an instant."""
-        settled = self.device.fail(reading) if isinstance(reading, float) else self.device.apply(reading)
+        settled = self.device.fail(reading) if isinstance(reading, float) else apply(self.device, reading)
         self.note(settled)
 
     def take_together(self, readings: list[Reading | float]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from meter_rig import apply
 from nvml_mock import Constant, Gpu, VirtualBench
 
 from joulemark.attribution.attribution import DeviceAccount
@@ -234,14 +235,14 @@ def test_a_counter_that_never_moves_keeps_few_hand_overs_and_bounds_the_others()
     for tenth in range(3000):
         if tenth % 10 == 0:
             account.change_holders((f"w{tenth // 10}",), tenth / 10)
-        for booking in account.apply(Reading(tenth / 10 + 0.05, 500.0, None)).bookings:
+        for booking in apply(account, Reading(tenth / 10 + 0.05, 500.0, None)).bookings:
             assert booking.joules == 0.0
             bounds[booking.holder] = bounds.get(booking.holder, 0.0) + booking.bound_joules
     assert len(account.hand_overs.boundaries) <= MOST
     assert len(bounds) > 300 - MOST
     assert all(bound == pytest.approx(100.0) for bound in bounds.values())
     # A window that is not kept gets nothing of what the counter shows after all.
-    settled = [b for second in range(5) for b in account.apply(Reading(301.0 + second, 600.0 + second, None)).bookings]
+    settled = [b for second in range(5) for b in apply(account, Reading(301.0 + second, 600.0 + second, None)).bookings]
     assert sum(booking.joules for booking in settled) > 100.0
     assert not {booking.holder for booking in settled if booking.joules and booking.holder in bounds}
 

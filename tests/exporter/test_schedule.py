@@ -6,6 +6,7 @@ import math
 import random
 
 import pytest
+from meter_rig import apply
 
 from joulemark.attribution.attribution import DeviceAccount
 from joulemark.attribution.ticks import TickTracker
@@ -28,7 +29,7 @@ def trained(phase: float) -> DeviceAccount:
     account = DeviceAccount(Device("gpu", "gpu", "nvml_counter", fallback="nvml_power"))
     at = 0.5
     while at < 3.0:
-        account.apply(Reading(at, counter_at(at, phase), WATTS, True, at, at))
+        apply(account, Reading(at, counter_at(at, phase), WATTS, True, at, at))
         at += 0.00213
     assert account.ticks.locked
     account.change_holders(("w",), 3.0)
@@ -89,7 +90,7 @@ def test_a_beat_stays_known_with_few_looks_beside_the_regular_ones_however_long_
         regular = regular if begin < regular else begin + PERIOD * (0.85 + 0.3 * rng.random())
         # The value is of the middle of the call; a wake-up is late by 0.1 ms.
         middle, end = begin + call_seconds / 2, begin + call_seconds
-        account.apply(Reading(end, counter_at(middle, 0.0), WATTS, True, begin, end))
+        apply(account, Reading(end, counter_at(middle, 0.0), WATTS, True, begin, end))
         looks += 1
         unknown += account.ticks.deviation(end) > 0.015 * PERIOD
         wanted = next_reading(account, end, 0.0, 0.13).instant
@@ -104,7 +105,7 @@ def look_until_it_is_due(account: DeviceAccount, ticks: bool) -> list[Next]:
     """Readings wait to be booked while a beat that has become doubtful is checked; what was wanted after each."""
     at, wanted = 3.05, list[Next]()
     while account.unsettled or at < 4.0:
-        account.apply(Reading(at, counter_at(at, 0.0), WATTS, True, at, at))
+        apply(account, Reading(at, counter_at(at, 0.0), WATTS, True, at, at))
         at += 0.1
     while not account.ticks.wants_check(at):
         at += 0.1
@@ -127,13 +128,27 @@ def test_a_check_of_an_even_beat_is_booked_later_when_it_has_seen_the_tick() -> 
     # Until that is booked no other is wanted, whatever regular readings show.
     assert last == REGULAR._replace(quiet_until=math.inf)
     # A hand-over wants looks, and who has the readings booked knows more.
+    account.quiet_until = last.quiet_until
     account.change_holders(("x",), 60.0)
     assert account.quiet_until == -math.inf
 
 
-def test_a_check_that_has_seen_no_tick_is_booked_at_once() -> None:
-    *looks, last = look_until_it_is_due(trained(0.0), ticks=False)
+@pytest.mark.parametrize("behind_seconds", [None, 0.02])
+def test_a_check_that_has_not_seen_the_tick_of_the_beat_is_booked_at_once(behind_seconds: float | None) -> None:
+    account = trained(0.0)
+    *looks, last = look_until_it_is_due(account, ticks=False)
+    if behind_seconds:
+        # The counter has moved, but not when it should have.
+        at = last.instant or 0.0
+        tick = at - account.ticks.since_tick(at) + behind_seconds
+        for look in (tick - 0.001, tick + 0.001):
+            shown = counter_at(at, 0.0) + 40.0 * (look > tick)
+            account.coming.add(Reading(look, shown, None, False, look, look))
+        assert not account.coming.see_a_tick
+        last = next_reading(account, tick + 0.001, 0.0, 0.13)
+    assert looks
     assert all(look.waits and look.close for look in looks)
+    assert last.close
     assert not last.waits
 
 

@@ -56,6 +56,13 @@ def test_a_device_whose_reading_never_comes_is_due_once_an_interval_and_not_all_
     assert 0.7 / INTERVAL * 10 <= looks <= 1.5 / INTERVAL * 10
 
 
+def test_a_row_goes_on_where_its_looks_lie_though_one_was_made_late() -> None:
+    table = read_once()
+    table.want("gpu", Next(10.04, step=0.02, quiet_until=11.0))
+    table.take(10.065)
+    assert table.wait_for_next() == pytest.approx(10.08)
+
+
 def test_a_close_look_is_of_the_counter_alone_and_puts_off_no_regular_reading() -> None:
     table = read_once()
     regular = table.wait_for_next()

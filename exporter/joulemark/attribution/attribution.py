@@ -117,10 +117,6 @@ class DeviceAccount:
             self.power.hand_over(at, holders)
             self.hand_overs.add(holders, at, self.booked_until)
 
-    def apply(self, reading: Reading) -> Settlement:
-        """Take one reading; returns what it settled."""
-        return self.settle(self.take(reading))
-
     def take(self, reading: Reading) -> Settlement:
         """Take one reading, in the order in which they were made; what it settles is booked with `settle`."""
         at, self.quiet_until = reading.end, -math.inf

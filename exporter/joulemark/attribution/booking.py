@@ -22,7 +22,7 @@ class Booking(NamedTuple):
 
 
 class Settlement(NamedTuple):
-    """What one reading settled, the time that was not seen, and what was noticed."""
+    """What readings settled, the time that was not seen, and what was noticed."""
 
     bookings: tuple[Booking, ...] = ()
     gap_seconds: float = 0.0

@@ -17,8 +17,8 @@ class Coming:
     def __init__(self, ticks: TickTracker, counter: Counter, settling: Settling) -> None:
         self._ticks, self._counter, self._settling = ticks, counter, settling
         self._readings: deque[Reading] = deque()
-        # When two of them saw the counter move between them that were close to each other.
-        self._closely_at = -math.inf
+        # When two of them that were close to each other saw the counter move as its beat wants it, and as it does not.
+        self._closely_at = self._oddly_at = -math.inf
 
     def add(self, reading: Reading) -> None:
         """One more."""
@@ -26,8 +26,9 @@ class Coming:
         self._readings.append(reading)
         if before is None or before.energy_joules == reading.energy_joules:
             return
-        if self._ticks.is_close(reading.end - before.begin):
-            self._closely_at = reading.end
+        begin, end = before.begin, reading.end
+        if self._ticks.is_close(end - begin):
+            self._closely_at, self._oddly_at = (end, -math.inf) if self._ticks.fits(begin, end) else (-math.inf, end)
 
     def drop_until(self, at: float) -> None:
         """Those that had come by an instant are taken."""
@@ -40,8 +41,13 @@ class Coming:
 
     @property
     def see_a_tick(self) -> bool:
-        """Whether two of them see one closely: what that tells of the beat is known when they are taken."""
+        """Whether two of them see one of the beat closely: what that tells of it is known when they are taken."""
         return bool(self._readings) and self._closely_at >= self._readings[0].end
+
+    @property
+    def see_an_odd_tick(self) -> bool:
+        """Whether two of them see one closely that is not of the beat: to take them tells whether it has changed."""
+        return bool(self._readings) and self._oddly_at >= self._readings[0].end
 
     def watts(self, latest: float, most: float) -> tuple[float, float]:
         """The latest power and the most of late, from what they were in readings that are taken."""

@@ -37,7 +37,7 @@ class Settling:
     ) -> None:  # fmt: skip
         self.settled = settled
         self._ticks, self._power, self._hand_overs, self._hole = ticks, power, hand_overs, hole
-        known = [] if settled is None else sorted([*shown, settled])
+        known = [] if settled is None else sorted([*shown, settled], key=lambda tick: tick.joules)
         upto = known.index(settled) + 1 if settled else 0
         self._ahead = known[upto:]
         # The stretches of one stage up to what is settled, the nearest first.

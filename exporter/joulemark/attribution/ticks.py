@@ -141,7 +141,7 @@ class TickTracker:
 
     @property
     def sure_until(self) -> float:
-        """Up to when no check is wanted, whatever is read until then is not taken; minus infinity if not known."""
+        """Up to when no check is wanted if no reading is taken; for ever without a beat that could be checked."""
         return self._sure_until if self.locked else math.inf
 
     def _is_doubtful(self, at: float) -> bool:
@@ -154,6 +154,13 @@ class TickTracker:
     def is_close(self, width: float) -> bool:
         """Whether two looks that are so many seconds apart see a tick between them closely."""
         return width < _CLOSE * self.seconds
+
+    def fits(self, begin: float, end: float) -> bool:
+        """Whether a tick of the beat may lie between two instants; false without a beat."""
+        if not self.locked:
+            return False
+        near = 4 * self.deviation(end) + 1e-4
+        return self.since_tick(end + near) <= end - begin + 2 * near
 
     def check_step(self, at: float) -> float:
         """The step in seconds by which a check looks for the tick that is due around an instant."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
+
 from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Booking, Settlement
 from ..attribution.recent_power import MAX_BRIDGE_SECONDS, watts_together
@@ -10,6 +13,8 @@ from .changes import Changes
 from .restart import Gap
 from .state import State
 from .windows import SeriesKey, Totals, Window
+
+log = logging.getLogger(__name__)
 
 UNCLAIMED = SeriesKey("", UNATTRIBUTED, "")
 # What is noticed in a reading and is a gap, as it could not be joined to the one before; the first says most.
@@ -29,6 +34,15 @@ class Bookings:
         if found is None:
             found = self._state.series[key] = Totals()
         return found
+
+    def book_taken(self, accounts: Iterable[DeviceAccount]) -> None:
+        """Book what the readings settled that these have taken."""
+        for account in accounts:
+            try:
+                self.book_all(account, account.settle())
+            except Exception:
+                # One that cannot be booked must not take others with it, nor who happens to look at the ledger.
+                log.exception("device=%s energy could not be booked; going on", account.device.name)
 
     def book_all(self, account: DeviceAccount, settlement: Settlement) -> None:
         """Book what readings settled."""

@@ -94,7 +94,7 @@ class Ledger:
         self._hand_over(list(self._lanes), steady)
 
     def take(self, device: Device, reading: Reading, wall: float) -> Settlement:
-        """Take one reading of one device; what it settles is booked with `book`, together with others of the device."""
+        """Take a reading of a device, after `expire` for its instant; what it settles is booked by `book`."""
         account = self.state.accounts[device.key]
         noticed = account.take(reading)
         self._taken.add(device.key)
@@ -106,16 +106,14 @@ class Ledger:
 
     def book(self) -> None:
         """Book what readings settled that were taken."""
-        while self._taken:
-            account = self.state.accounts[self._taken.pop()]
-            self._bookings.book_all(account, account.settle())
+        self._bookings.book_taken([self.state.accounts[key] for key in self._taken])
+        self._taken.clear()
 
     def fail(self, device: Device, steady: float, wall: float) -> Settlement:
         """A reading of a device failed at this instant."""
         self.expire(steady, wall)
         account = self.state.accounts[device.key]
         settlement = account.fail(steady)
-        self._bookings.note_breaks(device.key, settlement)
         self._bookings.book_all(account, settlement)
         return settlement
 

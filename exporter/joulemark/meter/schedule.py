@@ -22,8 +22,8 @@ _PLACES = (0.0, 0.5, 0.25, 0.75)
 _NEARER = 0.35
 # A place with so much of the room that a look should have does: what others share is not left for the rest of it.
 _CLEAR = 0.75
-# Where looks lie between the ticks is found anew after so many seconds.
-_ROW_SECONDS = 1.0
+# Where looks lie between the ticks is found anew after so many seconds, or when they have slid by so much.
+_ROW_SECONDS, _ROW_SLIDE_SECONDS = 1.0, 0.001
 # How far a look must be from the tick before it and from the next: for what a call takes, and a late wake-up.
 _AFTER_SECONDS, _BEFORE_SECONDS, _BEFORE_PART = 0.001, 0.001, 0.05
 
@@ -98,7 +98,8 @@ def _next_of_check(account: DeviceAccount, looked: float, tick: float, deviation
     step = ticks.check_step(looked)
     begin = _just_before(ticks, tick, deviation)
     missed = looked < begin and looked - tick + ticks.seconds < 3 * deviation + 2 * step
-    return Next(max(looked + step, begin), waits=_is_even(ticks) and not missed, close=True)
+    waits = _is_even(ticks) and not missed and not account.coming.see_an_odd_tick
+    return Next(max(looked + step, begin), waits=waits, close=True)
 
 
 def _next_at_boundary(account: DeviceAccount, looked: float, place: float, longest: float) -> Next:
@@ -109,8 +110,10 @@ def _next_at_boundary(account: DeviceAccount, looked: float, place: float, longe
         return Next(looked + step)
     tick, deviation = coming
     if deviation <= _EVEN * ticks.seconds or (_is_even(ticks) and account.coming.see_a_tick):
-        instant = _between_ticks(ticks, looked, deviation, place, longest)
-        return Next(instant, waits=True, step=_step(ticks), quiet_until=looked + _ROW_SECONDS)
+        instant, step = _between_ticks(ticks, looked, deviation, place, longest), _step(ticks)
+        slides = abs(step - ticks.seconds) / step
+        lasts = min(_ROW_SECONDS, _ROW_SLIDE_SECONDS / slides if slides else math.inf)
+        return Next(instant, waits=True, step=step, quiet_until=looked + lasts)
     if _is_even(ticks):
         # The beat alone is not known well any more.
         return _next_of_check(account, looked, tick, deviation)

@@ -110,9 +110,11 @@ class Timetable:
             self._rows.pop(key, None)
 
     def _go_on(self, key: str, now: float, instant: float, step: float, end: float) -> None:
-        """The next look of a row, or the one that a regular reading came before; none at its end, or fallen behind."""
-        instant += step if instant <= now + _TOGETHER else 0.0
-        if now < instant < end:
+        """The next look of a row, or the one that a regular reading came before; none after its end."""
+        if instant <= now + _TOGETHER:
+            # Who was woken late skips those that are past.
+            instant += step * (1 + max(0, math.floor((now - instant) / step)))
+        if instant < end:
             self.want(key, Next(instant, step=step))
             self._rows[key] = instant, step, end
         else:
