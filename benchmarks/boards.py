@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 # What the tests ask the boards with.
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "grafana")]
 
-from answers import ask  # noqa: E402
+from answers import ask, last_hour  # noqa: E402
 from board_files import boards  # noqa: E402
 from exporter_process import Exporter  # noqa: E402
 from live_prometheus import LivePrometheus  # noqa: E402
@@ -86,7 +86,7 @@ def measure(live: LivePrometheus) -> list[tuple[str, int, float, float]]:
         times, count = [], 0
         for _ in range(ROUNDS):
             began = time.perf_counter()
-            count = len(ask(live.http, name, board, seconds=3600, **chosen).data)
+            count = len(ask(live.http, name, board, last_hour(), **chosen).data)
             times.append(time.perf_counter() - began)
         rows.append((name, count, statistics.median(times), max(times)))
     return rows

@@ -14,6 +14,14 @@ from board_files import Asked, defaults, queries, substituted
 POINTS = 120
 
 
+@dataclass(frozen=True)
+class TimeRange:
+    """The time that a board shows: so many seconds until `end`, in Unix seconds."""
+
+    end: float
+    seconds: int
+
+
 @dataclass
 class Answers:
     """What Prometheus answered to one board, by place and refId."""
@@ -31,10 +39,15 @@ class Answers:
         return {target["refId"]: self.data[panel["title"], target["refId"]] for target in panel["targets"]}
 
 
-def ask(http: httpx.Client, name: str, board: Mapping[str, Any], *, seconds: int = 3600, **chosen: str) -> Answers:
-    """All that the board asks over the last `seconds`, with its variables as they are at first but for `chosen`."""
+def last_hour() -> TimeRange:
+    """What a board shows at first."""
+    return TimeRange(time.time(), 3600)
+
+
+def ask(http: httpx.Client, name: str, board: Mapping[str, Any], shown: TimeRange, **chosen: str) -> Answers:
+    """All that the board asks of the time `shown`, with its variables as they are at first but for `chosen`."""
     values = {**defaults(board), **chosen}
-    answers = Answers(name, board, values, time.time(), seconds, max(1, seconds // POINTS))
+    answers = Answers(name, board, values, shown.end, shown.seconds, max(1, shown.seconds // POINTS))
     for asked in queries(name, board):
         answers.data[asked.place, asked.ref_id] = _answer(http, asked, answers)
     return answers

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from answers import TimeRange
 from demo_ledger import demo_runs
 from exporter_process import Exporter, free_port
 from live_prometheus import LivePrometheus
@@ -63,7 +64,7 @@ class Scene:
             folder / "prometheus", [*targets, ("joulemark-frontier", frontier)], itself=True
         )
         self._frontier = _start_frontier(self.prometheus.url, frontier)
-        self._began = time.time()
+        self._began = self._settled = time.time()
         everyone = len(self._exporters) + 2
         self.prometheus.wait_until(
             lambda: sum(v for _, v in self.prometheus.query("up")) == everyone, "all are scraped"
@@ -72,9 +73,9 @@ class Scene:
         self._driver.start()
 
     @property
-    def age(self) -> int:
-        """Seconds since it began, all of which a board should show."""
-        return int(time.time() - self._began) + 20
+    def shown(self) -> TimeRange:
+        """What a board should show: from before it began until it had settled, however long ago that is."""
+        return TimeRange(self._settled, int(self._settled - self._began) + 5)
 
     def settle(self) -> None:
         """Wait until the live run has been through its script and nothing that is derived is missing any more."""
@@ -95,6 +96,10 @@ class Scene:
             "joulemark_estimator_disagreement_ratio",
         ):
             self.prometheus.wait_until(lambda asked=query: bool(self.prometheus.query(asked)), query)  # type: ignore[misc]
+
+        # A graph ends at a whole step and shows what was scraped and derived some seconds before that.
+        time.sleep(5)
+        self._settled = time.time()
 
     def stop(self) -> None:
         """End all processes."""

@@ -23,18 +23,18 @@ def empty(answers: Answers) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "feed"), FEEDS)
 def test_every_query_has_an_answer_or_a_reason(scene: Scene, name: str, feed: str) -> None:
     run = (ONE_RUN if name == "run" else RUNS)[feed]
-    answers = ask(scene.prometheus.http, name, BOARDS[name], seconds=scene.age, run=run)
+    answers = ask(scene.prometheus.http, name, BOARDS[name], scene.shown, run=run)
     assert empty(answers) == set(EMPTY[name, feed])
 
 
 def test_meter_health_has_all_answers(scene: Scene) -> None:
-    answers = ask(scene.prometheus.http, "meter_health", BOARDS["meter_health"], seconds=scene.age)
+    answers = ask(scene.prometheus.http, "meter_health", BOARDS["meter_health"], scene.shown)
     assert empty(answers) == set()
 
 
 @pytest.mark.parametrize("accounting", ["as_run", "one_off", "amortized"])
 def test_every_accounting_has_answers(scene: Scene, accounting: str) -> None:
-    answers = ask(scene.prometheus.http, "worth_it", BOARDS["worth_it"], seconds=scene.age, accounting=accounting)
+    answers = ask(scene.prometheus.http, "worth_it", BOARDS["worth_it"], scene.shown, accounting=accounting)
     energy = answers.data["What are the figures behind the points?", "A"]["result"]
     assert {row["metric"]["run"] for row in energy} >= {"demo-kd-2", "paper-kd-13b"}
 
@@ -42,7 +42,7 @@ def test_every_accounting_has_answers(scene: Scene, accounting: str) -> None:
 @pytest.mark.parametrize("choice", ["nothing-of-that-name", "(demo-kd-1|paper-kd-1b)", "demo-kd-1"])
 @pytest.mark.parametrize("name", BOARDS)
 def test_every_choice_of_runs_is_one_that_prometheus_reads(scene: Scene, name: str, choice: str) -> None:
-    answers = ask(scene.prometheus.http, name, BOARDS[name], seconds=scene.age, run=choice)
+    answers = ask(scene.prometheus.http, name, BOARDS[name], scene.shown, run=choice)
     for place, data in answers.data.items():
         # Where a picture has only the name to say it with, the origin stands behind it.
         runs = {row["metric"]["run"].split(" ")[0] for row in data["result"] if "run" in row["metric"]}
@@ -53,14 +53,14 @@ def test_every_choice_of_runs_is_one_that_prometheus_reads(scene: Scene, name: s
 
 def test_what_exporter_is_chosen_decides_what_is_read(scene: Scene) -> None:
     board = BOARDS["meter_health"]
-    answers = ask(scene.prometheus.http, "meter_health", board, seconds=scene.age, instance=scene.gpus.url[7:])
+    answers = ask(scene.prometheus.http, "meter_health", board, scene.shown, instance=scene.gpus.url[7:])
     rows = answers.data["What is read, from where, and how well?", "A"]["result"]
     assert {row["metric"]["model"] for row in rows} == {"Mock GPU"}
 
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_variables_list_what_is_there(scene: Scene, name: str) -> None:
-    answers = ask(scene.prometheus.http, name, BOARDS[name], seconds=scene.age)
+    answers = ask(scene.prometheus.http, name, BOARDS[name], scene.shown)
 
     def listed(variable: str) -> set[str]:
         return {row["metric"][variable] for row in answers.data[f"variable {variable}", "Var"]["result"]}

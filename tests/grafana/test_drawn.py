@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from answers import ask
+from answers import ask, last_hour
 from board_files import boards, panels
 from demo_ledger import RUNS, total_joules
 from grafana_code import Drawn, draw
@@ -50,9 +50,7 @@ def drawn(scene: Scene) -> dict[str, Drawn]:
     """Every board, and the board Run once for each of three runs."""
     wanted: list[tuple[str, str, dict[str, str]]] = [(name, name, {}) for name in BOARDS if name != "run"]
     wanted += [(run, "run", {"run": run}) for run in (LIVE_RUN, GPU_RUN, "paper-kd-1b")]
-    answers = [
-        ask(scene.prometheus.http, name, BOARDS[name], seconds=scene.age, **chosen) for _, name, chosen in wanted
-    ]
+    answers = [ask(scene.prometheus.http, name, BOARDS[name], scene.shown, **chosen) for _, name, chosen in wanted]
     return dict(zip((key for key, _, _ in wanted), draw(answers), strict=True))
 
 
@@ -156,7 +154,7 @@ def test_footprint_and_what_if_are_the_same_factors(drawn: dict[str, Drawn], sce
     rows = dict(drawn["worth_it"].only("What would it emit and cost elsewhere?").rows("run"))
     assert rows["paper-sft-1b"]["CO2e"] == pytest.approx(7.00 * PUE * GRAMS, rel=1e-9)
     chosen = {"pue": "1.5", "zone": "56", "price": "0.2"}
-    answers = ask(scene.prometheus.http, "worth_it", BOARDS["worth_it"], seconds=60, **chosen)
+    answers = ask(scene.prometheus.http, "worth_it", BOARDS["worth_it"], scene.shown, **chosen)
     elsewhere = dict(draw([answers])[0].only("What would it emit and cost elsewhere?").rows("run"))
     assert elsewhere["paper-sft-1b"]["CO2e"] == pytest.approx(7.00 * 1.5 * 56, rel=1e-9)
     assert elsewhere["paper-sft-1b"]["cost"] == pytest.approx(7.00 * 1.5 * 0.2, rel=1e-9)
@@ -241,7 +239,7 @@ def test_annotations_mark_stages_where_they_began_and_gaps_while_they_last(
 
 def test_a_fresh_stack_shows_nothing_and_says_what_would_fill_it(tmp_path: Path) -> None:
     with backfilled(tmp_path / "fresh", "") as url, httpx.Client(base_url=url, trust_env=False) as http:
-        answers = [ask(http, name, board) for name, board in BOARDS.items()]
+        answers = [ask(http, name, board, last_hour()) for name, board in BOARDS.items()]
     for one, board in zip(draw(answers), BOARDS.values(), strict=True):
         for panel in panels(board):
             shown = [f for frame in one.frames[panel["title"]] for f in frame.fields if f.type != "time" and f.values]

@@ -36,7 +36,7 @@ def main() -> None:
             scene.settle()
             chosen = {"run": {"run": LIVE_RUN}, "pipelines": {"run": _RUNS}, "worth_it": {"run": _RUNS}}
             answers = [
-                ask(scene.prometheus.http, name, board, seconds=scene.age - 15, **chosen.get(name, {}))
+                ask(scene.prometheus.http, name, board, scene.shown, **chosen.get(name, {}))
                 for name, board in boards().items()
             ]
         finally:
