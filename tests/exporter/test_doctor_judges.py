@@ -55,7 +55,7 @@ def looks(period: float, jitter: float, watts: float = 300.0, seconds: float = 6
     for step in range(int((seconds - period) / 0.0011)):
         at = 0.0011 * step
         energy = watts * max((tick for tick in ticks if tick <= at), default=-1.0)
-        readings.append(Reading(at, energy + 1000.0, watts, sensor=True, called=at - 0.0001, answered=at))
+        readings.append(Reading(at, energy + 1000.0, watts, sensor=True, begin=at - 0.0001, end=at))
     return readings
 
 
@@ -105,7 +105,7 @@ def test_what_sampling_has_apart_is_no_disagreement(phase: float, gain: float, k
     """Power that is now 150 and now 650 W, 1.1 times a second, by a gauge that refreshes every 100 ms."""
 
     def look(at: float) -> Reading:
-        return Reading(at, energy(tick(at)), gain * watts(tick(at)), sensor=True, called=at, answered=at)
+        return Reading(at, energy(tick(at)), gain * watts(tick(at)), sensor=True, begin=at, end=at)
 
     def tick(at: float) -> float:
         return math.floor(at / 0.1 + 1e-6) * 0.1
@@ -129,7 +129,7 @@ def test_an_averaging_gauge_speaks_of_the_middle_of_its_average() -> None:
     def rising(at: float) -> Reading:
         ticked = math.floor(at / 0.02) * 0.02
         energy = 100 * ticked + 50 * ticked**2
-        return Reading(at, energy, 100 + 100 * (at - 0.5), sensor=True, called=at, answered=at)
+        return Reading(at, energy, 100 + 100 * (at - 0.5), sensor=True, begin=at, end=at)
 
     readings = [rising(0.001 * n) for n in range(1000, 6000)]
     assert compare(readings, 1.0, "as_found").disagreement_ratio == pytest.approx(0.0, abs=0.001)

@@ -200,7 +200,7 @@ def test_a_device_that_was_never_read_goes_to_who_holds_it_when_it_comes() -> No
     for count in range(100):
         account.take(Reading(21.0 + 0.1 * count, 1000.0 + 30.0 * count, 300.0, sensor=True))
     assert set(account.booked) == {"second"}
-    assert device.references("second")
+    assert "second" in device.referenced
 
 
 SECOND = [Tick(0.0, 0.0, 0.0), Tick(1.0, 0.0, 300.0)]

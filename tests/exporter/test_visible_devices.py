@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exporter_process import Exporter
+from exporter_process import Exporter, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -233,5 +233,4 @@ def test_names_are_found_out_when_the_exporter_comes_late(machine: Exporter, mon
         warnings.simplefilter("ignore", RuntimeWarning)
         with joulemark.run("kd-1", url=machine.url) as run, run.stage("teacher"):
             machine.start()
-            time.sleep(0.8)
-            assert held(machine) == {"teacher": ["gpu1"]}
+            wait_for(lambda: held(machine) == {"teacher": ["gpu1"]})

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eventually import eventually
-from meter_rig import TRACES
+from meter_rig import TRACES, WATTS
 from nvml_mock import Gpu, VirtualBench
 
 from joulemark.attribution.attribution import DeviceAccount
 from joulemark.clock import ManualClock
+from joulemark.ledger.state import StageRequest
 from joulemark.meter import fleet, schedule
+from joulemark.meter.durable import DurableLedger
 from joulemark.meter.meter import Meter
 from joulemark.meter.schedule import Next
 from joulemark.sources.base import Device, Reading
@@ -87,6 +90,40 @@ def test_readings_of_a_slow_driver_are_booked_with_their_round(tmp_path: Path) -
         rounds.make()
         eventually(partial(rounds.have_booked, number))
     rounds.meter.close()
+
+
+def two_stages(folder: Path, monkeypatch: pytest.MonkeyPatch, *, amid: bool) -> list[dict[str, Any]]:
+    """A stage of 20 rounds as it ended, then it and the 5 rounds of the next; it ends amid the booking or after it."""
+    rounds, turns = Rounds(0.0, folder), list[int]()
+    answers: list[Any] = []
+
+    def somebody_s_turn(_: DurableLedger) -> None:
+        turns.append(rounds.booked())
+        if amid and len(turns) == 1:
+            answers.append(rounds.meter.begin(StageRequest("kd-1", "student")))
+
+    monkeypatch.setattr(DurableLedger, "give_way", somebody_s_turn)
+    rounds.meter.begin(StageRequest("kd-1", "teacher"))
+    for _ in range(20):
+        rounds.make()
+    rounds.meter.keep_up()
+    assert turns == [8, 16]
+    if not amid:
+        answers.append(rounds.meter.begin(StageRequest("kd-1", "student")))
+    for _ in range(5):
+        rounds.make()
+    [(_, ended)] = answers
+    found: list[Any] = [*ended, *rounds.meter.windows(2)]
+    rounds.meter.close()
+    return found
+
+
+def test_a_transition_amid_the_booking_is_as_one_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    after, amid = (two_stages(tmp_path / str(x), monkeypatch, amid=x) for x in (False, True))
+    assert amid[0]["joules"] == pytest.approx(after[0]["joules"], abs=after[0]["uncertainty_joules"])
+    for one, other in zip(after[1:], amid[1:], strict=True):
+        assert other["joules"] == pytest.approx(one["joules"], rel=1e-9)
+        assert other["joules"] == pytest.approx(len(TRACES) * WATTS * one["seconds"], rel=0.02)
 
 
 def test_few_readings_at_rest_are_asked_what_is_to_be_read_next(

@@ -96,7 +96,6 @@ class Scene:
             "joulemark_estimator_disagreement_ratio",
         ):
             self.prometheus.wait_until(lambda asked=query: bool(self.prometheus.query(asked)), query)  # type: ignore[misc]
-
         # A graph ends at a whole step and shows what was scraped and derived some seconds before that.
         time.sleep(5)
         self._settled = time.time()

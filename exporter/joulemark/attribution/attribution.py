@@ -101,9 +101,10 @@ class DeviceAccount:
         power = self._settling.power_before
         return power.watts if power else (self.watts or 0.0)
 
-    def references(self, holder: str) -> bool:
-        """Whether energy may still be booked to this holder, or a bound taken back."""
-        return self.hand_overs.references(holder) or self._hole.references(holder)
+    @property
+    def referenced(self) -> set[str]:
+        """The holders to whom energy may still be booked, or from whom a bound may be taken back."""
+        return self.hand_overs.referenced | self._hole.referenced
 
     def change_holders(self, holders: Holders, at: float) -> None:
         """Hand the device over at an instant, not before any earlier hand-over; readings before it may still come."""
@@ -113,7 +114,7 @@ class DeviceAccount:
 
     def take_over(self, before: float = math.inf) -> None:
         """All readings up to an instant have come: who holds the device from before that on does so."""
-        for at, holders in self.hand_overs.come(before):
+        for at, holders in self.hand_overs.come(before) if self.hand_overs.coming else ():
             self.power.hand_over(at, holders)
             self.hand_overs.add(holders, at, self.booked_until)
 
@@ -128,8 +129,7 @@ class DeviceAccount:
         gap = self._find_hole(at)
         self._apart = 0.0 if self.looked is None else at - self.looked
         self.looked, self.failing = at, False
-        events = ["no_reading"] if gap or self._hole.open else []
-        self._hole.read_again()
+        events = ["no_reading"] if self._hole.read_again() or gap else []
         self.steady = reading.steady if self.steady is None else max(reading.steady, self.steady)
         if reading.watts is not None:
             self.watts, self.sensor = reading.watts, reading.sensor

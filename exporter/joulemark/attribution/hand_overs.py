@@ -59,9 +59,10 @@ class HandOvers:
         """Whoever holds it after what is settled, up to the latest reading."""
         return {self.settled, *(held for _, held in self.boundaries)}
 
-    def references(self, holder: str) -> bool:
-        """Whether energy may still be booked to this holder."""
-        return holder in self.settled or any(holder in held for _, held in self.ahead)
+    @property
+    def referenced(self) -> set[str]:
+        """The holders to whom energy may still be booked."""
+        return set(self.settled).union(*[held for _, held in self.ahead])
 
     def announce(self, holders: Holders, at: float) -> None:
         """A hand-over at an instant, or at that of the latest one if that is later."""

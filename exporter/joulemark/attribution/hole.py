@@ -22,13 +22,13 @@ def is_hole(seconds: float, *, failed: bool) -> bool:
 
 
 class Hole:
-    """The latest stretch of a device that no reading covers, and what was bound for it."""
+    """The latest stretch of a device that no reading covers, up to `end`, and what was bound for it."""
 
     def __init__(self, most_watts: float) -> None:
         # What the device may draw at most; 0 where nobody knows.
         self.most_watts = most_watts
         # Since when it is, up to when it was counted, and how many seconds of it since the reading before.
-        self._begin, self._end = math.inf, -math.inf
+        self._begin, self.end = math.inf, -math.inf
         self._counted: float | None = None
         self.seconds = 0.0
         # Whether readings failed in it, and it was not only that nobody looked.
@@ -38,25 +38,16 @@ class Hole:
         self._bound = False
 
     @property
-    def open(self) -> bool:
-        """Whether no reading came since."""
-        return self._counted is not None
-
-    @property
-    def end(self) -> float:
-        """Up to when it is."""
-        return self._end
-
-    def references(self, holder: str) -> bool:
-        """Whether what was bound for a holder may still turn out to be known."""
-        return any(holder in holders for holders in self._bounds)
+    def referenced(self) -> set[str]:
+        """The holders for whom what was bound may still turn out to be known."""
+        return set().union(*self._bounds)
 
     def grow(self, known: float, at: float, hand_overs: HandOvers, books: Bookings, *, failed: bool) -> float:
         """Nothing is known from one instant to another; returns the seconds of it that were not counted yet."""
         begin = max(known, self._counted or known)
         self._counted = at
         self.seconds += at - begin
-        self._begin, self._end, self._failed = known, at, failed
+        self._begin, self.end, self._failed = known, at, failed
         self._bound = self.most_watts > 0
         for holders, seconds in hand_overs.held(begin, at):
             bound = self.most_watts * seconds if holders else 0.0
@@ -72,16 +63,17 @@ class Hole:
         for holders, seconds in hand_overs.fold(since, at - MAX_BRIDGE_SECONDS, _MOST_HAND_OVERS):
             books.add(holders, bound=self.most_watts * seconds)
 
-    def read_again(self) -> None:
-        """A reading came."""
-        self._counted = None
+    def read_again(self) -> bool:
+        """A reading came; whether it is the first since a hole."""
+        counted, self._counted = self._counted, None
+        return counted is not None
 
     def close(self, energy: float, tick: float, books: Bookings) -> None:
         """The counter knows what was drawn in the hole: what was bound for it is known after all.
 
         Not so where the device was away, and shows no more than it may have counted since a reset meanwhile.
         """
-        if not self._failed or energy > self.most_watts * (self._end - self._begin + 2 * tick):
+        if not self._failed or energy > self.most_watts * (self.end - self._begin + 2 * tick):
             for holders, bound in self._bounds.items():
                 books.add(holders, bound=-bound)
             self._bound = False
@@ -97,7 +89,7 @@ class Hole:
         In T seconds of the hole between 0 and P T joules were drawn: J booked for them are off by max(J, P T - J) at
         most, whatever power did meanwhile. So much stays of the bound P T, and no variance is needed beside it.
         """
-        begin, end = max(one.begin, self._begin), min(one.end, self._end)
+        begin, end = max(one.begin, self._begin), min(one.end, self.end)
         held = hand_overs.held(begin, end) if self._bound and begin < end else ()
         seconds = math.fsum(seconds for holders, seconds in held if holders == one.holders)
         part = seconds / (one.end - one.begin) if seconds else 0.0
@@ -114,11 +106,11 @@ class Hole:
 
     def overlaps(self, begin: float, end: float) -> bool:
         """Whether it lies in a stretch."""
-        return self._begin < end and begin < self._end
+        return self._begin < end and begin < self.end
 
     def outside(self, begin: float, end: float) -> Iterator[tuple[float, float]]:
         """The parts of a stretch before and after it."""
-        first, last = (self._begin, self._end) if self._begin < self._end else (end, end)
+        first, last = (self._begin, self.end) if self._begin < self.end else (end, end)
         for one in ((begin, min(end, first)), (max(begin, last), end)):
             if one[0] < one[1]:
                 yield one

@@ -106,7 +106,7 @@ class Settling:
             tick = self._ahead[0]
             if not force and self._may_be_another(tick) and tick.at - self.settled.at < _DOUBT_SECONDS:
                 break
-            inside = self._hand_overs.inside(tick.at)
+            inside = self._hand_overs.inside(tick.at) if self._hand_overs.boundaries else []
             if not inside:
                 self._book_whole(self.settled, tick, books)
             elif force or self._decided(inside):

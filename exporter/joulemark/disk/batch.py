@@ -31,7 +31,7 @@ class Batch:
     def put(self, table: str, rows: Iterable[Row]) -> None:
         """Take rows of a table, in the order of its columns."""
         width = _KEY_COLUMNS[table]
-        self.rows[table].update((row[:width], row) for row in rows)
+        self.rows[table].update({row[:width]: row for row in rows})
 
     def drop(self, table: str, key: str) -> None:
         """Take it that a row is to go."""

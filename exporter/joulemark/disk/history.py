@@ -38,7 +38,7 @@ def window_summary(window: Window, accounts: Mapping[str, DeviceAccount], *, jus
         "stage": window.key.stage,
         "phase": window.key.phase,
         "state": window.state,
-        "devices": sorted(names.get(key, key) for key in window.devices),
+        "devices": sorted([names.get(key, key) for key in window.devices]),
         "shared": window.shared,
         "modelled": any(accounts[key].device.modelled for key in window.devices if key in accounts),
         "lease_seconds": window.lease_seconds,
@@ -48,7 +48,7 @@ def window_summary(window: Window, accounts: Mapping[str, DeviceAccount], *, jus
         "joules": total,
         "joules_by_device": {names.get(key, key): value for key, value in joules.items()},
         "uncertainty_joules": bound,
-        "settled": not any(account.references(window.id) for account in accounts.values()),
+        "settled": not any(window.id in account.referenced for account in accounts.values()),
         **_rates(window.totals, total),
     }
 

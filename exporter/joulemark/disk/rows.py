@@ -27,13 +27,13 @@ def batch_of(changes: Changes) -> Batch:
     """The rows of all that changed; they stay as they are when the ledger goes on."""
     state, batch = changes.state, Batch()
     batch.forget(changes.forgotten)
-    batch.put("device", (_device_row(state, key) for key in changes.devices))
+    batch.put("device", [_device_row(state, key) for key in changes.devices])
     batch.put("run", map(run_row, (*changes.left.values(), *(state.runs[name] for name in changes.runs))))
     for run in (state.runs[name] for name in changes.facts):
         batch.put("score", ((run.name, *score) for score in run.scores.values()))
         batch.put("artifact", ((run.name, *artifact) for artifact in run.artifacts.values()))
-    batch.put("window", (window_row(state.windows[x]) for x in changes.windows))
-    batch.put("series", ((*key, totals_text(state.series[key])) for key in changes.series))
+    batch.put("window", [window_row(state.windows[x]) for x in changes.windows])
+    batch.put("series", [(*key, totals_text(state.series[key])) for key in changes.series])
     batch.put("pruned", ((device, str(state.pruned[device])) for device in changes.pruned))
     for key in changes.requests:
         known = state.answered.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..attribution.attribution import DeviceAccount
 from ..attribution.booking import Booking, Settlement
@@ -50,9 +50,9 @@ class Bookings:
         for booking in settlement.bookings:
             self._book(account, booking)
 
-    def note_breaks(self, device: str, noticed: Settlement) -> None:
+    def note_breaks(self, device: str, events: Sequence[str]) -> None:
         """Count what was noticed in one reading."""
-        breaks = [event for event in _BREAKS if event in noticed.events] if noticed.events else []
+        breaks = [event for event in _BREAKS if event in events]
         if breaks:
             self._note_break(device, breaks[0])
 

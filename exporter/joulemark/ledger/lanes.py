@@ -39,7 +39,7 @@ class Lanes:
 
     def holders(self, device: str) -> tuple[str, ...]:
         """The windows that hold the device now: one, or several that share it."""
-        return tuple(stack[-1] for _, stack in sorted(self._stacks[device].items()))
+        return tuple([stack[-1] for _, stack in sorted(self._stacks[device].items())])
 
     def top(self, run: str, devices: Iterable[str]) -> str | None:
         """The run's window that holds one of these devices, None when it holds none."""

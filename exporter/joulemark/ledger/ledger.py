@@ -99,7 +99,8 @@ class Ledger:
         noticed = account.take(reading)
         self._taken.add(device.key)
         self.state.seen_at[device.key] = wall
-        self._bookings.note_breaks(device.key, noticed)
+        if noticed.events:
+            self._bookings.note_breaks(device.key, noticed.events)
         if reading.watts is not None:
             self._bookings.note_peak(account)
         return noticed
@@ -119,8 +120,7 @@ class Ledger:
 
     def expire(self, steady: float, wall: float) -> list[Window]:
         """Close the windows whose lease ended at or before `steady`; energy after that is unattributed."""
-        windows = self.state.windows.values()
-        late = [x for x in windows if x.lease_until is not None and x.lease_until <= steady and x.is_open]
+        late = [x for x in self._open_windows() if x.lease_until is not None and x.lease_until <= steady]
         late.sort(key=lambda window: window.lease_until or 0.0)
         for window in late:
             if not window.is_open:
@@ -203,7 +203,7 @@ class Ledger:
 
     def forget_settled(self) -> None:
         """Drop ended windows to which nothing can be booked any more; all changes must have been taken away."""
-        referenced = {x for a in self.state.accounts.values() for x in self.state.windows if a.references(x)}
+        referenced = set().union(*[account.referenced for account in self.state.accounts.values()])
         for window in [x for x in self.state.windows.values() if not x.is_open and x.id not in referenced]:
             del self.state.windows[window.id]
 
@@ -277,11 +277,11 @@ class Ledger:
         return set(devices)
 
     def _hand_over(self, devices: Iterable[str], steady: float) -> None:
-        for device in devices:
-            if device in self._lanes:
-                self.state.accounts[device].change_holders(self._holders(device), steady)
-                self.changes.devices.add(device)
-        running = {holder for device in self._lanes for holder in self._holders(device)}
+        holders = {device: self._holders(device) for device in self._lanes}
+        for device in holders.keys() & devices:
+            self.state.accounts[device].change_holders(holders[device], steady)
+            self.changes.devices.add(device)
+        running = set().union(*holders.values())
         for window in self._open_windows():
             if window.id in running and window.running_since is None:
                 window.state, window.running_since = w.ACTIVE, steady

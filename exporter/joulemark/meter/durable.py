@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,6 +17,8 @@ Result = TypeVar("Result")
 
 # So long after the last time what was booked since is saved.
 COMMIT_SECONDS = 1.0
+# For how long somebody who books what waits sleeps between two parts of it, and at most while others make changes.
+_TURN_SECONDS, _GIVE_WAY_SECONDS = 0.0002, 0.01
 
 
 class DurableLedger:
@@ -26,12 +29,14 @@ class DurableLedger:
     """
 
     def __init__(
-        self, ledger: Ledger, store: Store, lock: threading.RLock, book: Callable[[], None], clock: Clock, *,
+        self, ledger: Ledger, store: Store, lock: threading.RLock, book: Callable[[], object], clock: Clock, *,
         keep_runs: int,
     ) -> None:  # fmt: skip
         self._ledger, self._store, self._lock, self._book, self._clock = ledger, store, lock, book, clock
         self._keep_runs = keep_runs
         self.saved_at = -math.inf
+        # The threads in which a change is on its way to disk.
+        self._changing: set[int] = set()
         # When it was last looked for what memory need not hold any more.
         self._forgot_at = -math.inf
 
@@ -51,13 +56,26 @@ class DurableLedger:
         when the change is on disk: before, it would take the processor from who writes. A change that needs no joules
         `booked` does not wait for what has been read to be.
         """
-        with self.booked() if booked else self._lock:
-            result = change()
-            number = self.save()
-        self._wait_for(number)
+        self._changing.add(threading.get_ident())
+        try:
+            with self.booked() if booked else self._lock:
+                # What was taken by now belongs to totals, all or in part booked.
+                self._ledger.book()
+                result = change()
+                number = self.save()
+            self._wait_for(number)
+        finally:
+            self._changing.discard(threading.get_ident())
         if then:
             then()
         return result
+
+    def give_way(self) -> None:
+        """Let others have the lock and the interpreter, as long as a change is on its way, if that is not too long."""
+        until = time.monotonic() + _GIVE_WAY_SECONDS
+        time.sleep(_TURN_SECONDS)
+        while self._changing and time.monotonic() < until:
+            time.sleep(_TURN_SECONDS)
 
     def save(self) -> int:
         """Take all changes away to disk, with the lock held; returns the number to wait for.

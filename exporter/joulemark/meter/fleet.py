@@ -100,24 +100,27 @@ class Fleet:
         if regular:
             self._notice_hung()
 
-    def book(self) -> None:
+    def book(self, most: int | None = None) -> bool:
         """Book what was read and has waited; whoever looks at the ledger must call this first.
 
-        A reading that changes nothing in what is to be read next waits. A transition does not wait for that: from when
-        on who holds a device is kept with its account.
+        A reading that changes nothing in what is to be read next waits; a transition waits for none, as who holds a
+        device is kept with its account. With `most`, so many are taken at most; returns whether some still wait.
         """
         with self._lock:
             # A lease that has ended is closed first, at its own instant: what was read after it is nobody's.
             self._ledger.expire(self._clock.steady(), self._clock.wall())
-            for found, wall in self._waiting.take():
+            for found, wall in self._waiting.take(most):
                 try:
                     self._take(found, wall)
                 except Exception:
                     # One that cannot be booked must not take others with it, nor who happens to look at the ledger.
                     log.exception("device=%s reading could not be booked; going on", found.device.name)
+            if self._waiting:
+                return True
             self._ledger.book()
             for account in self._ledger.state.accounts.values():
                 account.take_over()
+            return False
 
     def _rested(self) -> None:
         """What was just read may want another reading before anybody looks again, or has waited for long enough."""
@@ -170,9 +173,8 @@ class Fleet:
         """Release the sources, but for those in a call that hangs."""
         hung = self._reader.hung(HUNG_SECONDS)
         self._reader.close()
-        for source in self._sources:
-            if not any(device.key in hung for device in source.devices):
-                source.close()
+        for source in [x for x in self._sources if not any(device.key in hung for device in x.devices)]:
+            source.close()
 
     def views(self) -> Iterable[DeviceView]:
         """Every device as it is now."""
@@ -194,8 +196,7 @@ class Fleet:
         for device in [x for x in source.devices if x not in self.devices]:
             self.book()
             if device.key in self._read_by:
-                index = next(i for i, known in enumerate(self.devices) if known.key == device.key)
-                self.devices[index] = device
+                self.devices = [device if known.key == device.key else known for known in self.devices]
                 self._ledger.state.accounts[device.key].describe_anew(device)
             else:
                 self._attach(device, source)
@@ -239,12 +240,11 @@ class Fleet:
         device, outcome = found.device, found.outcome
         if isinstance(outcome, Reading) and found.seconds > HUNG_SECONDS:
             outcome = ReadFailed("call_hung", f"a call took {found.seconds:.1f} s")
-        health = self._health[device.key]
         if isinstance(outcome, ReadFailed):
-            self._fail(device, health, outcome)
+            self._fail(device, outcome)
             return
         noticed = self._ledger.take(device, outcome, wall)
-        errors = health.errors
+        health, errors = self._health[device.key], self._health[device.key].errors
         if outcome.failed:
             # What one of the two estimators missed says nothing of the other.
             self._agreement[device.key].restart()
@@ -259,7 +259,8 @@ class Fleet:
         with self._lock:
             self._vitals[device.key] = vitals
 
-    def _fail(self, device: Device, health: DeviceHealth, error: ReadFailed) -> None:
+    def _fail(self, device: Device, error: ReadFailed) -> None:
+        health = self._health[device.key]
         if health.up or not health.errors:
             log.warning("device=%s reading failed reason=%s detail=%s", device.name, error.reason, error)
         errors = {**health.errors, error.reason: health.errors.get(error.reason, 0) + 1}
@@ -272,9 +273,8 @@ class Fleet:
             with self._lock:
                 self.book()
                 if key in self._read_by:
-                    health = self._health[key]
-                    device = self._ledger.state.accounts[key].device
-                    self._fail(device, health, ReadFailed("call_hung", f"a call has not returned for {seconds:.1f} s"))
+                    error = ReadFailed("call_hung", f"a call has not returned for {seconds:.1f} s")
+                    self._fail(self._ledger.state.accounts[key].device, error)
 
     def _log(self, device: Device, settlement: Settlement) -> None:
         for event in settlement.events:

@@ -23,9 +23,15 @@ class Waiting:
         self._found.append((found, wall))
         self._seconds += found.seconds
 
-    def take(self) -> list[tuple[Found, float]]:
-        """All of them, to be booked."""
-        found, self._found, self._seconds = self._found, [], 0.0
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def take(self, most: int | None = None) -> list[tuple[Found, float]]:
+        """All of them, or so many of the oldest, to be booked."""
+        if most is None or len(self._found) <= most:
+            found, self._found, self._seconds = self._found, [], 0.0
+        else:
+            found, self._found = self._found[:most], self._found[most:]
         return found
 
     @property

@@ -35,32 +35,33 @@ class Device:
     mig: bool = False
 
 
-class Reading(NamedTuple):
-    """One look at a device.
-
-    `energy_joules` is the hardware's cumulative counter, taken between the instants `begin` and `end`; None where
-    there is none or it failed, for the reason `failed`. `watts` is the power at the instant `steady`, None where
-    it was not asked for. `sensor` says that watts come from a sensor of their own and not from the counter's
-    difference.
-    """
-
+class _Look(NamedTuple):
     steady: float
     energy_joules: float | None
     watts: float | None
-    sensor: bool = False
-    called: float | None = None
-    answered: float | None = None
-    failed: str = ""
+    sensor: bool
+    begin: float
+    end: float
+    failed: str
 
-    @property
-    def begin(self) -> float:
-        """When the counter was asked, in seconds of the steady clock."""
-        return self.steady if self.called is None else self.called
 
-    @property
-    def end(self) -> float:
-        """When the counter had answered."""
-        return self.steady if self.answered is None else self.answered
+class Reading(_Look):
+    """One look at a device; all instants in seconds of the steady clock.
+
+    `energy_joules` is the hardware's cumulative counter: it was asked at the instant `begin` and had answered at `end`,
+    both `steady` where that is not told apart; None where there is none or it failed, for the reason `failed`. `watts`
+    is the power at the instant `steady`, None where it was not asked for. `sensor` says that watts come from a sensor
+    of their own and not from the counter's difference.
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls, steady: float, energy_joules: float | None, watts: float | None, sensor: bool = False,
+        begin: float | None = None, end: float | None = None, failed: str = "",
+    ) -> Reading:  # fmt: skip
+        begin, end = steady if begin is None else begin, steady if end is None else end
+        return tuple.__new__(cls, (steady, energy_joules, watts, sensor, begin, end, failed))
 
 
 @dataclass(frozen=True)
