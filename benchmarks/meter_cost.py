@@ -72,6 +72,7 @@ class Cost:
 
     bare: float
     service: float
+    delay: float
     start_up: float
     idle: float
     busy: float
@@ -138,6 +139,7 @@ def machine(folder: Path, gpus: int, latency: float, tick: float) -> Mapping[str
 def measure(state: Path, environment: Mapping[str, str], python: Interpreter, seconds: float) -> Cost:
     """One round: the calls alone, then an exporter of its own."""
     bare, service = (alone(module, environment, python, seconds) for module in ("bare_calls", "bare_service"))
+    delay = own_delay()
     source = ("--source", "nvml_counter")
     with MeasuredExporter(state, *source, environment=environment, python=python.path) as exporter:
         start_up = exporter.cpu_share(SETTLE_SECONDS)
@@ -148,7 +150,7 @@ def measure(state: Path, environment: Mapping[str, str], python: Interpreter, se
         scrapes = milliseconds(50, lambda _: exporter.call("GET", "/metrics"), pause=0.1)
         switches = milliseconds(300, exporter.switch, pause=0.05)
         megabytes = exporter.resident_megabytes()
-    return Cost(bare, service, start_up, idle, busy, busy_anew, megabytes, at_load, switches, scrapes)
+    return Cost(bare, service, delay, start_up, idle, busy, busy_anew, megabytes, at_load, switches, scrapes)
 
 
 def alone(module: str, environment: Mapping[str, str], python: Interpreter, seconds: float) -> float:
@@ -159,6 +161,16 @@ def alone(module: str, environment: Mapping[str, str], python: Interpreter, seco
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     return float(done.stdout)
+
+
+def own_delay() -> float:
+    """How many milliseconds longer than mostly the machine needs for the same computation, 99th percentile."""
+
+    def compute(_: int) -> None:
+        sum(number * number for number in range(20_000))
+
+    times = milliseconds(300, compute, pause=0.05)
+    return percentile(times, 99) - statistics.median(times)
 
 
 def transitions(switch: Callable[[int], None], seconds: float) -> list[float]:
@@ -183,7 +195,8 @@ def head(options: argparse.Namespace) -> str:
         "core. A mock call sleeps for its latency; going to sleep and waking up costs CPU time too, which is in the "
         "line of the calls alone. What a real driver computes in a call is not in these figures. Transitions are made "
         "by joulemark's client, which keeps its connection; its own part is in their times. They hold whatever else "
-        "the machine was doing, too: every round is shown.\n\n"
+        "the machine was doing, too: every round is shown. How much longer than mostly it took for the same plain "
+        "computation, every 50 ms just before, are its own delays: they are in the longest times too.\n\n"
         "A machine's speed, and what else runs on it, change all of these costs alike. So they are given in units of "
         "what an idle FastAPI under uvicorn costs that makes the calls and does nothing with them, too: where the "
         f"targets were set that was {100 * SERVICE_WHERE_TARGETS_WERE_SET:g} % of a core.\n"
@@ -207,6 +220,7 @@ def table(latency: float, python: Interpreter, rounds: list[Cost]) -> str:
         ("transition of three a second, longest", [f"{max(x):.2f} ms" for x in at_load], "under 20 ms"),
         ("transition every 50 ms, median", [f"{statistics.median(x):.2f} ms" for x in switches], "under 5 ms"),
         ("transition every 50 ms, 99th percentile", [f"{percentile(x, 99):.2f} ms" for x in switches], "under 20 ms"),
+        ("the machine's own delays, 99th percentile", [f"{cost.delay:.2f} ms" for cost in rounds], ""),
         ("scrape, median", [f"{statistics.median(cost.scrapes):.2f} ms" for cost in rounds], ""),
         ("scrape, 99th percentile", [f"{percentile(cost.scrapes, 99):.2f} ms" for cost in rounds], ""),
     ]
