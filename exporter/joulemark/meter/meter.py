@@ -108,9 +108,8 @@ class Meter:
 
         Where a transition has just saved what was booked, no other commit is made.
         """
-        until = self._clock.steady() + _BY_PARTS_SECONDS
-        while self.fleet.book(_AT_A_TIME) and self._clock.steady() < until:
-            self._durable.give_way()
+        if self.fleet.threads:
+            self._book_by_parts()
         steady = self._clock.steady()
         with self._durable.booked() as ledger:
             self.fleet.keep_up(steady)
@@ -256,6 +255,12 @@ class Meter:
             self.ledger.answers.keep(key, request, window, ended)
         begun = history.window_summary(window, self.ledger.state.accounts, just_begun=True)
         return begun, [self.summary(x) for x in ended]
+
+    def _book_by_parts(self) -> None:
+        """Book what waits, for a while with turns for others in between: a transition must not wait for all of it."""
+        until = self._clock.steady() + _BY_PARTS_SECONDS
+        while self.fleet.book(_AT_A_TIME) and self._clock.steady() < until:
+            self._durable.give_way()
 
     def _transition(self, change: Callable[[float, float], Result]) -> Result:
         """Make a change at this instant; the reading that it triggers is not waited for, nor a device that hangs."""
