@@ -139,7 +139,6 @@ def machine(folder: Path, gpus: int, latency: float, tick: float) -> Mapping[str
 def measure(state: Path, environment: Mapping[str, str], python: Interpreter, seconds: float) -> Cost:
     """One round: the calls alone, then an exporter of its own."""
     bare, service = (alone(module, environment, python, seconds) for module in ("bare_calls", "bare_service"))
-    delay = own_delay()
     source = ("--source", "nvml_counter")
     with MeasuredExporter(state, *source, environment=environment, python=python.path) as exporter:
         start_up = exporter.cpu_share(SETTLE_SECONDS)
@@ -148,6 +147,7 @@ def measure(state: Path, environment: Mapping[str, str], python: Interpreter, se
         busy = exporter.cpu_share(seconds, lambda s: at_load.extend(transitions(exporter.switch, s)))
         busy_anew = exporter.cpu_share(seconds, lambda s: transitions(exporter.switch_anew, s))
         scrapes = milliseconds(50, lambda _: exporter.call("GET", "/metrics"), pause=0.1)
+        delay = own_delay()
         switches = milliseconds(300, exporter.switch, pause=0.05)
         megabytes = exporter.resident_megabytes()
     return Cost(bare, service, delay, start_up, idle, busy, busy_anew, megabytes, at_load, switches, scrapes)

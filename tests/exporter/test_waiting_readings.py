@@ -69,6 +69,16 @@ class Rounds:
         self.driver.made.clear()
         self.clock.advance(0.2)
         self.meter.fleet.look(self.clock.steady())
+        self._all_are_made()
+
+    def begin(self, stage: str) -> Any:
+        """A transition, until the readings are there that it triggers; what was answered."""
+        self.driver.made.clear()
+        answer = self.meter.begin(StageRequest("kd-1", stage))
+        self._all_are_made()
+        return answer
+
+    def _all_are_made(self) -> None:
         eventually(lambda: len(self.driver.made) == len(self.driver.devices))
 
 
@@ -100,16 +110,16 @@ def two_stages(folder: Path, monkeypatch: pytest.MonkeyPatch, *, amid: bool) -> 
     def somebody_s_turn(_: DurableLedger) -> None:
         turns.append(rounds.booked())
         if amid and len(turns) == 1:
-            answers.append(rounds.meter.begin(StageRequest("kd-1", "student")))
+            answers.append(rounds.begin("student"))
 
     monkeypatch.setattr(DurableLedger, "give_way", somebody_s_turn)
-    rounds.meter.begin(StageRequest("kd-1", "teacher"))
+    rounds.begin("teacher")
     for _ in range(20):
         rounds.make()
     rounds.meter.keep_up()
     assert turns == [8, 16]
     if not amid:
-        answers.append(rounds.meter.begin(StageRequest("kd-1", "student")))
+        answers.append(rounds.begin("student"))
     for _ in range(5):
         rounds.make()
     [(_, ended)] = answers

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 # So long after the last time what was booked since is saved.
 COMMIT_SECONDS = 1.0
 # For how long somebody who books what waits sleeps between two parts of it, and at most while others make changes.
-_TURN_SECONDS, _GIVE_WAY_SECONDS = 0.0002, 0.01
+_TURN_SECONDS, _GIVE_WAY_SECONDS = 0.0002, 0.005
 
 
 class DurableLedger:
@@ -59,7 +59,7 @@ class DurableLedger:
         self._changing.add(threading.get_ident())
         try:
             with self.booked() if booked else self._lock:
-                # What was taken by now belongs to totals, all or in part booked.
+                # A part of what waited may be taken and not booked yet.
                 self._ledger.book()
                 result = change()
                 number = self.save()

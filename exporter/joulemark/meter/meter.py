@@ -30,7 +30,7 @@ from .views import Views
 log = logging.getLogger(__name__)
 
 # So many readings are booked before others get their turn, which goes on for so many seconds at most.
-_AT_A_TIME, _BY_PARTS_SECONDS = 16, 0.05
+_AT_A_TIME, _BY_PARTS_SECONDS = 16, 0.02
 
 Result = TypeVar("Result")
 
@@ -104,7 +104,7 @@ class Meter:
         return self._durable.saved_at
 
     def keep_up(self) -> None:
-        """What is to be done about once a second, without waiting for the disk.
+        """What is to be done about once a second; it waits for the disk no longer than it gives way to transitions.
 
         Where a transition has just saved what was booked, no other commit is made.
         """

@@ -32,6 +32,7 @@ class Waiting:
             found, self._found, self._seconds = self._found, [], 0.0
         else:
             found, self._found = self._found[:most], self._found[most:]
+            self._seconds -= sum([one.seconds for one, _ in found])
         return found
 
     @property

@@ -35,7 +35,7 @@ class Device:
     mig: bool = False
 
 
-class _Look(NamedTuple):
+class _Reading(NamedTuple):
     steady: float
     energy_joules: float | None
     watts: float | None
@@ -45,7 +45,7 @@ class _Look(NamedTuple):
     failed: str
 
 
-class Reading(_Look):
+class Reading(_Reading):
     """One look at a device; all instants in seconds of the steady clock.
 
     `energy_joules` is the hardware's cumulative counter: it was asked at the instant `begin` and had answered at `end`,
