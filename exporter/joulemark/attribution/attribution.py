@@ -17,7 +17,7 @@ from .coming import Coming
 from .counter import Counter
 from .gauge import Gauge
 from .hand_overs import Boundary, HandOvers
-from .hole import Hole, is_hole
+from .hole import LEAST_HOLE_SECONDS, Hole, is_hole
 from .power_integral import Holders, PowerIntegral, Slice
 from .settling import Settling
 from .stand_in import StandIn
@@ -122,14 +122,17 @@ class DeviceAccount:
         """Take one reading, in the order in which they were made; what it settles is booked with `settle`."""
         at, self.quiet_until = reading.end, -math.inf
         self.coming.drop_until(at)
-        self.take_over(at)
+        if self.hand_overs.coming:
+            self.take_over(at)
         if not self.counting and reading.watts is None:
             # A counter that is not trusted tells nothing.
             return self._miss(at)
-        gap = self._find_hole(at)
+        gap, events = 0.0, []
+        if self.failing or self.steady is None or at - self.steady > LEAST_HOLE_SECONDS:
+            gap = self._find_hole(at)
+            events = ["no_reading"] if self._hole.read_again() or gap else []
         self._apart = 0.0 if self.looked is None else at - self.looked
         self.looked, self.failing = at, False
-        events = ["no_reading"] if self._hole.read_again() or gap else []
         self.steady = reading.steady if self.steady is None else max(reading.steady, self.steady)
         if reading.watts is not None:
             self.watts, self.sensor = reading.watts, reading.sensor
@@ -241,7 +244,7 @@ class DeviceAccount:
         return 0.0
 
     def _advance(self, tick: Tick, last: Tick, at: float) -> None:
-        if self._counter.moved is not None and self._counter.moved >= self._hole.end:
+        if self._hole.is_open and self._counter.moved is not None and self._counter.moved >= self._hole.end:
             # Seen to move since: it had not stopped in the hole.
             self._hole.close(tick.joules, self.ticks.seconds, self._books)
         self._counter.moved, self._counter.bracket = at, self._apart

@@ -49,7 +49,9 @@ class Bookings:
         """Add joules (and joules squared) of a stretch that these held."""
         parts = len(holders) or 1
         for holder in holders or (None,):
-            sums = self._sums.setdefault(holder, [0.0, 0.0, 0.0, 0.0])
+            sums = self._sums.get(holder)
+            if sums is None:
+                sums = self._sums[holder] = [0.0, 0.0, 0.0, 0.0]
             sums[0] += joules / parts
             sums[1] += integral / parts
             sums[2] += variance / parts**2

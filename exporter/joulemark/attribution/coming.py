@@ -19,6 +19,8 @@ class Coming:
         self._readings: deque[Reading] = deque()
         # When two of them that were close to each other saw the counter move as its beat wants it, and as it does not.
         self._closely_at = self._oddly_at = -math.inf
+        # The reading whose tick was asked for last, the latest tick that was taken then, and what it was.
+        self._asked: tuple[Reading, Tick, Tick | None] | None = None
 
     def add(self, reading: Reading) -> None:
         """One more."""
@@ -70,10 +72,17 @@ class Coming:
                 if reading.end > around:
                     break
         for reading in telling if telling and telling[-1] is last else [*telling, last]:
-            tick = self._counter.coming(reading, device, taken)
+            tick = self._tick(reading, device, taken)
             if tick and tick.joules > shown[-1].joules and tick.at > shown[-1].at:
                 shown.append(tick)
         return shown
+
+    def _tick(self, reading: Reading, device: Device, taken: Tick) -> Tick | None:
+        # The last is asked for twice at a transition: for who held the device, and for what a restart goes on from.
+        asked = self._asked
+        if asked is None or asked[0] is not reading or asked[1] is not taken:
+            asked = self._asked = reading, taken, self._counter.coming(reading, device, taken)
+        return asked[2]
 
     def known(self, device: Device) -> list[Tick]:
         """The ticks around the one up to which all is booked, without it: what a restart goes on from."""

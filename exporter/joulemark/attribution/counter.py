@@ -36,10 +36,10 @@ class Counter:
     def value(self, reading: Reading, device: Device, settled: Tick | None) -> float:
         """What a reading showed, in joules, had the counter no end."""
         assert reading.energy_joules is not None
-        limit = device.power_limit_watts
-        elapsed = reading.steady - settled.at if settled else 0.0
-        gained_at_most = None if limit is None else limit * elapsed
-        return self._range.unwrapped(reading.energy_joules, device.wrap_joules, gained_at_most)
+        wrap, limit, gained_at_most = device.wrap_joules, device.power_limit_watts, None
+        if wrap and limit is not None:
+            gained_at_most = limit * (reading.steady - settled.at if settled else 0.0)
+        return self._range.unwrapped(reading.energy_joules, wrap, gained_at_most)
 
     def coming(self, reading: Reading, device: Device, latest: Tick) -> Tick | None:
         """About the tick that a reading shows which is not taken yet; None where it shows nothing, or nothing real."""

@@ -12,6 +12,8 @@ from .recent_power import MAX_BRIDGE_SECONDS
 
 # Readings that fail for longer than this are an outage; one that fails is not.
 _OUTAGE_SECONDS = 0.3
+# No time between two readings that is shorter is a hole.
+LEAST_HOLE_SECONDS = min(_OUTAGE_SECONDS, MAX_BRIDGE_SECONDS)
 # So many hand-overs wait for what the counter tells in the end; what was drawn before them is only bound.
 _MOST_HAND_OVERS = 64
 
@@ -34,8 +36,8 @@ class Hole:
         # Whether readings failed in it, and it was not only that nobody looked.
         self._failed = False
         self._bounds: dict[Holders, float] = {}
-        # Whether all of it is still bound.
-        self._bound = False
+        # Whether all of it is still bound, and whether the counter may still tell what was drawn in it.
+        self._bound = self.is_open = False
 
     @property
     def referenced(self) -> set[str]:
@@ -48,7 +50,7 @@ class Hole:
         self._counted = at
         self.seconds += at - begin
         self._begin, self.end, self._failed = known, at, failed
-        self._bound = self.most_watts > 0
+        self._bound, self.is_open = self.most_watts > 0, True
         for holders, seconds in hand_overs.held(begin, at):
             bound = self.most_watts * seconds if holders else 0.0
             books.add(holders, bound=bound)
@@ -77,6 +79,7 @@ class Hole:
             for holders, bound in self._bounds.items():
                 books.add(holders, bound=-bound)
             self._bound = False
+        self.is_open = False
         self.keep()
 
     def keep(self) -> None:

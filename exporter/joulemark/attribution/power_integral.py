@@ -149,7 +149,12 @@ class PowerIntegral:
             return []
         at, placed = shown
         self.recent.see(at, reading.watts, since=at - self._late(placed=placed))
-        return self.see(at, reading.watts, placed=placed)
+        last = self._last
+        if last is None or self._ahead or self._boundaries or not 0 < at - last.at <= MAX_BRIDGE_SECONDS:
+            return self.see(at, reading.watts, placed=placed)
+        # As nearly always: nothing waits, so that this sample tells all up to it.
+        self._most = max(self._most, reading.watts)
+        return [self._between(last, _Sample(at, reading.watts, placed))]
 
     def see(self, at: float, watts: float, *, placed: bool = False) -> list[Slice]:
         """Take a sample; returns the slices that are known now. `placed`: the gauge was refreshed at this instant."""
@@ -194,8 +199,8 @@ class PowerIntegral:
         self._steps += 1
         self._step_square += max(0.05, 1 / self._steps) * (step * step - self._step_square)
         # A step somewhere between two samples: even chances for its instant. And refreshes that were missed.
-        variance = (step * seconds) ** 2 / 12 + self._unresolved(b.at, step) + self._missed(seconds)
-        variance += self._edges.see(b.at, step, seconds) + self._held_back(a.at, step)
+        variance = (step * seconds) ** 2 / 12 + (self._unresolved(b.at, step) if step else 0.0) + self._missed(seconds)
+        variance += self._edges.see(b.at, step, seconds) + (0.0 if self._told else self._held_back(a.at, step))
         return Slice(a.at, b.at, self._holders, (a.watts + b.watts) / 2 * seconds, variance)
 
     def _held_back(self, at: float, step: float) -> float:
@@ -203,9 +208,8 @@ class PowerIntegral:
 
         Up to then it may have been one of before, shown still.
         """
-        held, told = at - self._began, self._told
-        self._told = self._told or bool(step)
-        return (step * held) ** 2 / 2 if held < _UNEVEN * self.refresh and not told else 0.0
+        held, self._told = at - self._began, bool(step)
+        return (step * held) ** 2 / 2 if held < _UNEVEN * self.refresh else 0.0
 
     def _begin_at(self, sample: _Sample, began: float) -> None:
         """A stage that began at an instant is sampled from here on."""
@@ -218,8 +222,6 @@ class PowerIntegral:
 
         It varies faster than it is sampled: what a sample shows is not what its time was like.
         """
-        if not step:
-            return 0.0
         seconds, before = at - self._stepped, self._step
         self._step, self._stepped = step, at
         return _UNRESOLVED * max(0.0, -step * before) * seconds**2 if seconds < _RESOLVED * self.sampled else 0.0
@@ -252,7 +254,8 @@ class PowerIntegral:
 
     def _missed(self, seconds: float) -> float:
         """Variance in joules squared of what refreshes would have told that nobody looked at for so long."""
-        return (self._most * max(0.0, seconds - _MISSED * self.refresh) / 2) ** 2
+        missed = seconds - _MISSED * self.refresh
+        return (self._most * missed / 2) ** 2 if missed > 0 else 0.0
 
     def _late(self, *, placed: bool) -> float:
         """How far before its instant a sample may tell of, in seconds."""

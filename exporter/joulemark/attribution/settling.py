@@ -29,6 +29,7 @@ class Settling:
     """The ticks of one counter: the one up to which all is booked, and those ahead of it that wait.
 
     `settled` is None until there is one, and while the counter is not what is booked; `shown` are ticks around it.
+    `latest` is the latest tick that was seen, None without any.
     """
 
     def __init__(
@@ -40,16 +41,12 @@ class Settling:
         known = [] if settled is None else sorted([*shown, settled], key=lambda tick: tick.joules)
         upto = known.index(settled) + 1 if settled else 0
         self._ahead = known[upto:]
+        self.latest: Tick | None = known[-1] if known else None
         # The stretches of one stage up to what is settled, the nearest first.
         self._clean: deque[Stretch] = deque(maxlen=NEAREST)
         self._clean.extendleft(Stretch.between(a, b) for a, b in itertools.pairwise(known[:upto]))
         # Where the counter was begun with between two ticks: what is not known of the energy since the first of them.
         self._baseline_variance = self._baseline_bound = 0.0
-
-    @property
-    def latest(self) -> Tick | None:
-        """The latest tick that was seen, None without any."""
-        return self._ahead[-1] if self._ahead else self.settled
 
     @property
     def shown(self) -> list[Tick]:
@@ -84,19 +81,20 @@ class Settling:
         self.stop()
         (behind, spread), varied = lag, max(self._power.variations[1], 0.02 * watts)
         # What the counter would have shown at that instant, had it refreshed then.
-        self.settled = Tick(at, spread, energy + watts * (behind - now + at))
+        self.settled = self.latest = Tick(at, spread, energy + watts * (behind - now + at))
         self._baseline_variance = (watts * spread) ** 2 + (varied * (now - at + behind)) ** 2
         self._baseline_bound = bound
 
     def stop(self) -> None:
         """The counter is not read on."""
-        self.settled = None
+        self.settled = self.latest = None
         self._ahead.clear()
         self._clean.clear()
 
     def add(self, tick: Tick) -> None:
         """The next tick."""
         self._ahead.append(tick)
+        self.latest = tick
 
     def settle(self, books: Bookings, *, force: bool) -> None:
         """Book up to the last tick whose boundaries can be decided."""
@@ -129,8 +127,12 @@ class Settling:
         """Whether a tick tells nothing that the next one does not tell better."""
         if self._may_be_another(tick):
             return True
-        near = 2 * tick.spread if tick.spread > 0.0005 else 0.0
-        return bool([at for at, _ in self._hand_overs.boundaries if abs(tick.at - at) < near])
+        if tick.spread > 0.0005:
+            near = 2 * tick.spread
+            for at, _ in self._hand_overs.boundaries:
+                if abs(tick.at - at) < near:
+                    return True
+        return False
 
     def _may_be_another(self, tick: Tick) -> bool:
         """Whether it is in doubt which tick of the beat this is, as one was due just when it was looked for."""

@@ -112,8 +112,8 @@ class TickTracker:
 
     def lag(self, at: float) -> tuple[float, float]:
         """How old what the counter shows at an instant is, and the standard deviation of that, in seconds."""
-        if self.locked:
-            return self.since_tick(at), self.deviation(at)
+        if self.locked and self._period is not None:
+            return (at - self._phase) % self._period, self.deviation(at)
         return self.seconds / 2, self.seconds / _SQRT12
 
     def since_tick(self, at: float) -> float:
@@ -175,19 +175,19 @@ class TickTracker:
         """Standard deviation of the beat itself, without the jitter of its ticks."""
         assert self._period is not None
         n = (at - self._phase) / self._period
-        return math.sqrt(max(0.0, self._pp + 2 * n * self._pt + n * n * self._tt))
+        square = self._pp + 2 * n * self._pt + n * n * self._tt
+        return math.sqrt(square) if square > 0 else 0.0
 
     def _place(self, low: float, high: float, joules: float) -> Tick:
-        width = high - low
-        if self.declared:
-            low = max(low, high - self.declared)
-            return Tick((low + high) / 2, (high - low) / _SQRT12, joules)
         if self.locked and self._period is not None:
             found = self._place_by_beat(low, high, self._period)
             if found is not None:
-                return Tick(*found, joules)
-        elif self.is_close(width):
-            self._learn((low + high) / 2, width)
+                return Tick(found[0], found[1], joules)
+        elif self.declared:
+            low = max(low, high - self.declared)
+            return Tick((low + high) / 2, (high - low) / _SQRT12, joules)
+        elif self.is_close(high - low):
+            self._learn((low + high) / 2, high - low)
         # It is the latest of those that came: it is as young as uneven ticks are apart at most.
         low = max(low, high - _FURTHEST * self.seconds)
         return Tick((low + high) / 2, (high - low) / _SQRT12, joules)
@@ -209,13 +209,14 @@ class TickTracker:
         if earlier < self._surely + period / 2:
             # That one was seen before, so it is the other.
             less = 0.0
-        if likely + less < 1e-3:
+        both = likely + less
+        if both < 1e-3:
             self._misses += 1
             if self._misses >= 3:
                 self._relearn()
             return None
         width = high - low
-        share = likely / (likely + less)
+        share = likely / both
         if width < _CLOSE * period:
             # A wider bracket has a tick in it whatever the beat.
             self._misses = 0

@@ -114,7 +114,11 @@ class ThreadedReader:
         """Have devices read, by as many workers as it takes for all that waits to be read within so many seconds."""
         with self._lock:
             for look in looks:
-                self._enqueue(look)
+                key = look.device.key
+                if key in self._queue or key in self._busy:
+                    self._join(key, look)
+                else:
+                    self._queue[key] = look
             seconds = sum([self._expected.get(key, 0.0) for key in self._queue])
             self._staff(min(len(self._queue), max(1, math.ceil(seconds / within))))
 
@@ -155,15 +159,12 @@ class ThreadedReader:
             self._staff(len(self._resting))
             self._work_done.notify_all()
 
-    def _enqueue(self, look: Look) -> None:
-        """Queue a look, or have a look at the same device that is queued do for both."""
-        key = look.device.key
+    def _join(self, key: str, look: Look) -> None:
+        """Have a look at the same device that is queued or under way do for this one too."""
         other = self._queue.get(key)
         if other is not None:
             power, vitals = look.power or other.power, look.vitals or other.vitals
             self._queue[key] = look._replace(power=power, vitals=vitals)
-        elif key not in self._busy:
-            self._queue[key] = look
         elif look.vitals:
             # What is under way will do for the reading, but knows nothing of the vitals.
             self._again[key] = look
@@ -199,7 +200,10 @@ class ThreadedReader:
         while True:
             with self._lock:
                 if look is not None:
-                    self._finish(look.device.key)
+                    # Its call has returned.
+                    del self._busy[look.device.key]
+                    if self._again or self._awaited:
+                        self._finish(look.device.key)
                 if self._closed:
                     return
                 look = self._queue.pop(next(iter(self._queue))) if self._queue else None
@@ -229,14 +233,11 @@ class ThreadedReader:
             log.exception("device=%s reading could not be booked; going on", look.device.name)
 
     def _finish(self, key: str) -> None:
-        """Its call has returned; with the lock held."""
-        del self._busy[key]
+        """Go on with what is wanted once more of a device, and tell who waits for it; with the lock held."""
         again = self._again.pop(key, None)
         if again and not self._closed:
             self._queue[key] = again
             self._staff(1)
-        if not self._awaited:
-            return
         waiting = [awaited for awaited in self._awaited.values() if key in awaited]
         for awaited in waiting:
             awaited.discard(key)

@@ -66,16 +66,18 @@ class Timetable:
             varied = 1 + _DITHER * (self._rounds * _GOLDEN % 1.0 - 0.5)
             self.next_round = max(self.next_round + self.interval * varied, now)
         whole: dict[str, bool] = {}
-        for key in [key for key, instant in self._due.items() if instant <= now + _TOGETHER]:
-            soonest = _SOONEST_OF_ROW if key in self._rows else _SOONEST
-            whole[key] = now - self._whole_at[key] >= soonest * self.interval and (regular or key not in self._close)
+        soonest, soonest_of_row = _SOONEST * self.interval, _SOONEST_OF_ROW * self.interval
+        until = now + _TOGETHER
+        for key in [key for key, instant in self._due.items() if instant <= until]:
+            row, since = self._rows.pop(key, None), now - self._whole_at[key]
+            whole[key] = since >= (soonest_of_row if row else soonest) and (regular or key not in self._close)
             if whole[key]:
                 self._whole_at[key] = now
             # Unless its reading has another wish, it is wanted as it was before.
-            if key in self._rows:
-                self._go_on(key, now, *self._rows.pop(key))
+            if row:
+                self._go_on(key, now, *row)
             else:
-                self._due[key] = self._regular(key)
+                self._due[key] = max(self.next_round, self._whole_at[key] + soonest)
         return whole
 
     def stale(self, now: float) -> set[str]:
@@ -95,13 +97,12 @@ class Timetable:
 
     def want(self, key: str, following: Next) -> None:
         """When a device wants its next reading; one that is wanted soon anyhow does for the regular one."""
-        instant, regular = following.instant, self._regular(key)
-        if instant is None:
-            self._due[key] = regular
-        elif instant <= self._whole_at[key] + self.longest and not following.close:
-            self._due[key] = instant
+        instant = following.instant
+        if instant is None or following.close:
+            regular = self._regular(key)
+            self._due[key] = regular if instant is None else min(instant, regular)
         else:
-            self._due[key] = min(instant, regular)
+            self._due[key] = self._alone(key, instant)
         (self._close.add if following.close else self._close.discard)(key)
         if instant is not None and following.step:
             # One look more than is known of it: the reading of that says how it goes on.
@@ -115,10 +116,15 @@ class Timetable:
             # Who was woken late skips those that are past.
             instant += step * (1 + max(0, math.floor((now - instant) / step)))
         if instant < end:
-            self.want(key, Next(instant, step=step))
+            self._due[key] = self._alone(key, instant)
             self._rows[key] = instant, step, end
         else:
-            self.want(key, REGULAR)
+            self._due[key] = self._regular(key)
+        self._close.discard(key)
+
+    def _alone(self, key: str, instant: float) -> float:
+        """When a device that wants a whole reading is due: one that is wanted soon anyhow does for the regular one."""
+        return instant if instant <= self._whole_at[key] + self.longest else min(instant, self._regular(key))
 
     def _regular(self, key: str) -> float:
         return max(self.next_round, self._whole_at[key] + _SOONEST * self.interval)
