@@ -60,8 +60,7 @@ class Counter:
         restarted, self.restarted = self.restarted, False
         if restarted or energy < self._shown - 1e-3:
             return "counter_reset"
-        absurd = self._is_absurd(energy - last.joules, reading.end - last.at, limit_watts)
-        return "absurd_delta" if absurd else ""
+        return "absurd_delta" if self._is_absurd(energy - last.joules, reading.end - last.at, limit_watts) else ""
 
     def _is_absurd(self, gained: float, seconds: float, limit_watts: float | None) -> bool:
         """Whether it gained more than the device can have drawn, two ticks and a joule beside."""

@@ -148,13 +148,14 @@ class PowerIntegral:
         if shown is None:
             return []
         at, placed = shown
-        self.recent.see(at, reading.watts, since=at - self._late(placed=placed))
-        last = self._last
+        watts, last = reading.watts, self._last
+        self.recent.see(at, watts, since=at - self._late(placed=placed))
         if last is None or self._ahead or self._boundaries or not 0 < at - last.at <= MAX_BRIDGE_SECONDS:
-            return self.see(at, reading.watts, placed=placed)
+            return self.see(at, watts, placed=placed)
         # As nearly always: nothing waits, so that this sample tells all up to it.
-        self._most = max(self._most, reading.watts)
-        return [self._between(last, _Sample(at, reading.watts, placed))]
+        if watts > self._most:
+            self._most = watts
+        return [self._between(last, _Sample(at, watts, placed))]
 
     def see(self, at: float, watts: float, *, placed: bool = False) -> list[Slice]:
         """Take a sample; returns the slices that are known now. `placed`: the gauge was refreshed at this instant."""
@@ -194,8 +195,12 @@ class PowerIntegral:
     def _between(self, a: _Sample, b: _Sample) -> Slice:
         self._last = b
         seconds, step = b.at - a.at, b.watts - a.watts
-        self._least, self._highest = min(self._least, b.watts), max(self._highest, b.watts)
-        self._rose += 0.0 if b.placed else step
+        if b.watts < self._least:
+            self._least = b.watts
+        elif b.watts > self._highest:
+            self._highest = b.watts
+        if not b.placed:
+            self._rose += step
         self._steps += 1
         self._step_square += max(0.05, 1 / self._steps) * (step * step - self._step_square)
         # A step somewhere between two samples: even chances for its instant. And refreshes that were missed.

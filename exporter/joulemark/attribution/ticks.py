@@ -168,7 +168,6 @@ class TickTracker:
 
     def deviation(self, at: float) -> float:
         """Standard deviation of a tick of the beat, which must be known, around an instant, in seconds."""
-        assert self._period is not None
         return math.hypot(self._drift(at), self.jitter)
 
     def _drift(self, at: float) -> float:
@@ -209,14 +208,13 @@ class TickTracker:
         if earlier < self._surely + period / 2:
             # That one was seen before, so it is the other.
             less = 0.0
-        both = likely + less
-        if both < 1e-3:
+        if likely + less < 1e-3:
             self._misses += 1
             if self._misses >= 3:
                 self._relearn()
             return None
         width = high - low
-        share = likely / both
+        share = likely / (likely + less)
         if width < _CLOSE * period:
             # A wider bracket has a tick in it whatever the beat.
             self._misses = 0
