@@ -16,7 +16,7 @@ from .answers import Switched, WindowSummary
 from .body import body_of, schema_of
 from .problems import READ, WRITE, Refused, refusals
 from .requests import EndBody, StageBody, TokensBody
-from .threads import READS, WRITES, in_thread
+from .threads import READS, WRITES, in_thread, on_disk
 
 # By hand, as the framework looks at the declaration of a header anew with every request.
 IDEMPOTENCY_KEY = {
@@ -44,10 +44,6 @@ def router(meter: Meter) -> APIRouter:
     """The calls over this meter."""
     calls = APIRouter(tags=["stages"])
 
-    def begin(body: StageBody, key: str) -> dict[str, Any]:
-        summary, ended = meter.begin(StageRequest(**dict(body)), key)
-        return {**summary, "ended": ended[-1] if ended else None, "also_ended": ended[:-1]}
-
     async def switch(request: Request) -> Response:
         """End this run's window on these devices and begin the new one.
 
@@ -57,7 +53,11 @@ def router(meter: Meter) -> APIRouter:
         Sent again with the key of a window whose run was removed since, it is refused as not found.
         """
         key = _idempotency_key(request)
-        begun = await in_thread(WRITES, begin, await body_of(request, StageBody), key)
+        asked = StageRequest(**dict(await body_of(request, StageBody)))
+        # A thread for it, and back, would cost more than to make it here, as long as nobody is in the way.
+        made = meter.begin_at_once(asked, key)
+        summary, ended = await (on_disk(made) if made else in_thread(WRITES, meter.begin, asked, key))
+        begun = {**summary, "ended": ended[-1] if ended else None, "also_ended": ended[:-1]}
         # As it is: this is asked most often, and to have it checked and copied costs more than to make it.
         return Response(to_json(begun), media_type="application/json")
 

@@ -6,10 +6,13 @@ What waits for a disk runs in a thread; the framework checks its answer without 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from ..disk.journal import PATIENCE_SECONDS
+from ..meter.durable import OnItsWay
 from .problems import Refused
 
 Parameters = ParamSpec("Parameters")
@@ -35,3 +38,29 @@ async def in_thread(
             remedy="see whether there is a limit of processes (ulimit -u, or a container's pids limit), and try again",
         ) from error  # fmt: skip
     return await answer
+
+
+async def on_disk(made: OnItsWay[Result]) -> Result:
+    """What a change returned that was made at once, when it is on disk or that has been waited for long enough."""
+    loop = asyncio.get_running_loop()
+    told = loop.create_future()
+
+    def tell() -> None:
+        if not told.done():
+            told.set_result(None)
+
+    def tell_from_any_thread() -> None:
+        # A loop that is closed has nobody left who waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell)
+
+    patience = loop.call_later(PATIENCE_SECONDS, tell)
+    try:
+        made.tell(tell_from_any_thread)
+        await told
+        if not made.on_disk:
+            await in_thread(WRITES, made.give_up)
+    finally:
+        patience.cancel()
+        made.finish()
+    return made.result

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .batch import RUN_COLUMN, Batch, Key, Row
 from .good_copy import Damaged, is_damage
@@ -49,6 +49,8 @@ class Journal(threading.Thread):
         self.seconds = 0.0
         self.lost_all = False
         self._suspected: object = None
+        # Who wants to be told when a batch need not be waited for any more.
+        self._listeners: list[tuple[int, Callable[[], None]]] = []
 
     def take(self, batch: Batch, *, everything: bool = False) -> int:
         """Take a batch to be written; returns its number for `wait`. `everything` ends `lost_all`."""
@@ -65,12 +67,22 @@ class Journal(threading.Thread):
         deadline = time.monotonic() + patience
         with self._changed:
             number = self._taken if number is None else number
-            while self._durable < number and self.up and not self.lost_all and not self._closed:
+            while not self._decided(number):
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    self._note_failure(f"the disk has not answered for {patience:g} s")
+                    self._note_failure(f"the disk has not answered for {PATIENCE_SECONDS:g} s")
                 self._changed.wait(left)
             return self._durable >= number
+
+    def tell(self, number: int, call: Callable[[], None]) -> None:
+        """Have `call` called once, from any thread, when a batch is on disk or is not to be waited for any more."""
+        with self._changed:
+            self._listeners.append((number, call))
+            self._tell()
+
+    def has(self, number: int) -> bool:
+        """Whether a batch is on disk."""
+        return self._durable >= number
 
     @property
     def waiting(self) -> int:
@@ -105,7 +117,7 @@ class Journal(threading.Thread):
         with self._changed:
             self._retry_at = 0.0
             self._closed = True
-            self._changed.notify_all()
+            self._tell()
         self.join(patience)
         return self._durable >= self._taken
 
@@ -156,9 +168,22 @@ class Journal(threading.Thread):
             if not self.up:
                 log.warning("ledger=%s is written again, %d rows caught up", self._file.path, len(batch))
             self.up = True
-            self._changed.notify_all()
+            self._tell()
 
     # -- inside, with the lock held ------------------------------------------------------------------------
+
+    def _decided(self, number: int) -> bool:
+        """Whether a batch is on disk, or nobody knows when it will be."""
+        return self._durable >= number or not self.up or self.lost_all or self._closed
+
+    def _tell(self) -> None:
+        """Wake who waits, and tell who wants to be told."""
+        self._changed.notify_all()
+        told = [listener for listener in self._listeners if self._decided(listener[0])]
+        if told:
+            self._listeners = [listener for listener in self._listeners if listener not in told]
+            for _, call in told:
+                call()
 
     def _batches(self) -> Iterator[Batch]:
         if self._writing is not None:
@@ -178,13 +203,13 @@ class Journal(threading.Thread):
         self.up = False
         self.failures += 1
         self._retry_at = time.monotonic() + RETRY_SECONDS
-        self._changed.notify_all()
+        self._tell()
 
     def _set_aside(self, why: object) -> None:
         try:
             self._file.set_aside(why)
             self._suspected, self.lost_all = None, True
-            self._changed.notify_all()
+            self._tell()
         except OSError as error:
             self._note_failure(f"{why}, and it cannot be set aside: {error}")
 

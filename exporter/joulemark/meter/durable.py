@@ -7,9 +7,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from ..clock import Clock
+from ..disk.journal import PATIENCE_SECONDS
 from ..disk.store import Store
 from ..ledger.ledger import Ledger
 
@@ -35,8 +36,8 @@ class DurableLedger:
         self._ledger, self._store, self._lock, self._book, self._clock = ledger, store, lock, book, clock
         self._keep_runs = keep_runs
         self.saved_at = -math.inf
-        # The threads in which a change is on its way to disk.
-        self._changing: set[int] = set()
+        # The changes that are on their way to disk, or the threads that make them.
+        self._changing: set[object] = set()
         # When it was last looked for what memory need not hold any more.
         self._forgot_at = -math.inf
 
@@ -70,6 +71,27 @@ class DurableLedger:
             then()
         return result
 
+    def change_at_once(
+        self, change: Callable[[], Result | None], then: Callable[[], Callable[[], None]]
+    ) -> OnItsWay[Result] | None:
+        """Make a change that needs no joules booked, for who may wait for nothing: not for others, nor for the disk.
+
+        None, and nothing is changed, where somebody else is at the ledger or `change` returns None. What `then` returns
+        is called by `finish`.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            self._ledger.book()
+            result = change()
+            if result is None:
+                return None
+            made = OnItsWay(self, result, self.save(), then())
+        finally:
+            self._lock.release()
+        self._changing.add(made)
+        return made
+
     def give_way(self) -> None:
         """Let others have the lock and the interpreter, as long as a change is on its way, if that is not too long."""
         until = time.monotonic() + _GIVE_WAY_SECONDS
@@ -90,9 +112,35 @@ class DurableLedger:
             self._ledger.runs.forget(self._keep_runs)
         return number
 
-    def _wait_for(self, number: int) -> None:
-        if not self._store.journal.wait(number) and self._store.journal.lost_all:
+    def _wait_for(self, number: int, patience: float = PATIENCE_SECONDS) -> None:
+        if not self._store.journal.wait(number, patience) and self._store.journal.lost_all:
             # The file had to be replaced meanwhile: all that is in memory goes into the new one.
             with self.booked():
                 number = self.save()
             self._store.journal.wait(number)
+
+
+class OnItsWay(Generic[Result]):
+    """A change that is made, with its `result`, and on its way to disk; `finish` must be called when it is answered."""
+
+    def __init__(self, ledger: DurableLedger, result: Result, number: int, then: Callable[[], None]) -> None:
+        self.result = result
+        self._ledger, self._number, self._then = ledger, number, then
+
+    def tell(self, call: Callable[[], None]) -> None:
+        """Have `call` called once, from any thread, when it is on disk or is not to be waited for any more."""
+        self._ledger._store.journal.tell(self._number, call)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether it is on disk."""
+        return self._ledger._store.journal.has(self._number)
+
+    def give_up(self) -> None:
+        """It has been waited for long enough: what can still be done for it may wait for the disk."""
+        self._ledger._wait_for(self._number, 0.0)
+
+    def finish(self) -> None:
+        """It is on disk, or was waited for long enough."""
+        self._ledger._changing.discard(self)
+        self._then()

@@ -75,13 +75,17 @@ class Fleet:
 
     def order(self) -> None:
         """Have every device read and wait for none; gauges only where they alone tell, or have no fresh value."""
+        self.plan_order()()
+
+    def plan_order(self) -> Callable[[], None]:
+        """What `order` does when it is called; that waits for nobody."""
         with self._lock:
             now, accounts = self._clock.steady(), self._ledger.state.accounts
             stale = self._timetable.stale(now)
             by_gauge = stale | {key for key, account in accounts.items() if not account.counting}
             looks = [Look(device, self._read_by[device.key], device.key in by_gauge) for device in self.devices]
             self._timetable.note(now, stale)
-        self._reader.order(looks, _TRIGGERED_SECONDS)
+        return lambda: self._reader.order(looks, _TRIGGERED_SECONDS)
 
     def next_reading(self) -> float:
         """When the next reading is due; whoever asks waits until then, and is woken if one is due sooner."""
@@ -285,16 +289,12 @@ class Fleet:
         holders: tuple[SeriesKey, ...] = tuple(windows[x].key for x in account.hand_overs.current) or (UNCLAIMED,)
         health = self._health[device.key]
         return DeviceView(
-            device=device,
-            source=account.source,
+            device=device, source=account.source, holders=holders, health=health,
+            joules=account.total_joules, gap_seconds=account.gap_seconds,
             tick_seconds=account.ticks.known_seconds if account.counting else None,
             disagreement_ratio=self._agreement[device.key].disagreement_ratio if account.counting else None,
             sampling_ratio=self._agreement[device.key].sampling_ratio if account.counting else None,
-            joules=account.total_joules,
-            gap_seconds=account.gap_seconds,
             watts=account.watts if health.up else None,
-            holders=holders,
-            health=health,
             vitals=self._vitals.get(device.key) if health.up else None,
             breaks=dict(self._ledger.state.breaks.get(device.key, {})),
-        )
+        )  # fmt: skip

@@ -23,7 +23,7 @@ from ..ledger.state import StageRequest
 from ..ledger.windows import Window
 from ..sources.base import Source
 from .alarm import Alarm
-from .durable import COMMIT_SECONDS, DurableLedger
+from .durable import COMMIT_SECONDS, DurableLedger, OnItsWay
 from .fleet import HUNG_SECONDS, PATIENCE_SECONDS, Fleet
 from .views import Views
 
@@ -138,6 +138,17 @@ class Meter:
         """
         return self._transition(lambda now, wall: self._begin(request, key, now, wall))
 
+    def begin_at_once(self, request: StageRequest, key: str = "") -> OnItsWay[tuple[Record, list[Record]]] | None:
+        """`begin` for who may wait for nothing; None, and nothing is begun, where it has to."""
+
+        def begin() -> tuple[Record, list[Record]] | None:
+            # Where something is to be read from disk first, or devices in the caller's thread, that waits.
+            if request.run not in self.ledger.state.runs or key in self.ledger.state.answered or not self.fleet.threads:
+                return None
+            return self._now(lambda now, wall: self._begin(request, key, now, wall))
+
+        return self._durable.change_at_once(begin, self.fleet.plan_order)
+
     def heartbeat(self, window_id: str, tokens: Mapping[str, int]) -> Record:
         """Renew a lease and take cumulative token counts."""
 
@@ -182,14 +193,9 @@ class Meter:
         self._durable.change(lambda: self.ledger.runs.declare(name, fields, self._clock.wall()))
 
     def score(
-        self,
-        name: str,
-        benchmark: str,
-        score: float,
-        reference: float | None,
-        n: int | None,
+        self, name: str, benchmark: str, score: float, reference: float | None, n: int | None,
         stderr: float | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Keep a run's benchmark score."""
         found = Score(benchmark, score, reference, n, stderr)
         self._durable.change(lambda: self.ledger.runs.score(name, found, self._clock.wall()))
@@ -267,12 +273,14 @@ class Meter:
         if not self.fleet.threads:
             self.fleet.read()
 
-        def now() -> Result:
-            steady, wall = self._clock.steady(), self._clock.wall()
-            self.ledger.expire(steady, wall)
-            return change(steady, wall)
+        then = self.fleet.order if self.fleet.threads else None
+        return self._durable.change(lambda: self._now(change), then, booked=False)
 
-        return self._durable.change(now, self.fleet.order if self.fleet.threads else None, booked=False)
+    def _now(self, change: Callable[[float, float], Result]) -> Result:
+        """Make a change at this instant, with what had ended by then closed."""
+        steady, wall = self._clock.steady(), self._clock.wall()
+        self.ledger.expire(steady, wall)
+        return change(steady, wall)
 
     def _look(self, look: Callable[[], Result]) -> Result:
         """Look at the ledger as it is now, and answer when all that was seen is on disk."""
