@@ -1,6 +1,7 @@
 """Threads of their own for scrapes, reads and writes, so that a crowd of readers takes none from those who set stages.
 
-What waits for a disk runs in a thread; the framework checks its answer without going to another for it.
+What waits for a disk runs in a thread, but for a change that is made and on its way there; the framework checks an
+answer without going to another thread for it.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ async def on_disk(made: OnItsWay[Result]) -> Result:
         made.tell(tell_from_any_thread)
         await told
         if not made.on_disk:
-            await in_thread(WRITES, made.give_up)
+            # Without a thread it is answered from memory: it is made, and must not be refused.
+            with contextlib.suppress(Refused):
+                await in_thread(WRITES, made.insist)
     finally:
         patience.cancel()
         made.finish()

@@ -19,8 +19,8 @@ class Coming:
         self._readings: deque[Reading] = deque()
         # When two of them that were close to each other saw the counter move as its beat wants it, and as it does not.
         self._closely_at = self._oddly_at = -math.inf
-        # The reading whose tick was asked for last, the latest tick that was taken then, and what it was.
-        self._asked: tuple[Reading, Tick, Tick | None] | None = None
+        # The reading whose tick was asked for last since one was taken, and what it was.
+        self._asked: tuple[Reading, Tick | None] | None = None
 
     def add(self, reading: Reading) -> None:
         """One more."""
@@ -34,6 +34,7 @@ class Coming:
 
     def drop_until(self, at: float) -> None:
         """Those that had come by an instant are taken."""
+        self._asked = None
         while self._readings and self._readings[0].end <= at:
             self._readings.popleft()
 
@@ -80,9 +81,9 @@ class Coming:
     def _tick(self, reading: Reading, device: Device, taken: Tick) -> Tick | None:
         # The last is asked for twice at a transition: for who held the device, and for what a restart goes on from.
         asked = self._asked
-        if asked is None or asked[0] is not reading or asked[1] is not taken:
-            asked = self._asked = reading, taken, self._counter.coming(reading, device, taken)
-        return asked[2]
+        if asked is None or asked[0] is not reading:
+            asked = self._asked = reading, self._counter.coming(reading, device, taken)
+        return asked[1]
 
     def known(self, device: Device) -> list[Tick]:
         """The ticks around the one up to which all is booked, without it: what a restart goes on from."""

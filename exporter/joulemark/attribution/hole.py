@@ -79,7 +79,7 @@ class Hole:
             for holders, bound in self._bounds.items():
                 books.add(holders, bound=-bound)
             self._bound = False
-        self.is_open = False
+        self.is_open = self._bound
         self.keep()
 
     def keep(self) -> None:

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from .batch import RUN_COLUMN, Batch, Key, Row
 from .good_copy import Damaged, is_damage
@@ -74,8 +75,18 @@ class Journal(threading.Thread):
                 self._changed.wait(left)
             return self._durable >= number
 
+    @contextmanager
+    def without_waiting(self) -> Iterator[bool]:
+        """Whether `take` and `tell` need not wait for anybody in here, nor for the disk."""
+        free = self._changed.acquire(blocking=False)
+        try:
+            yield free
+        finally:
+            if free:
+                self._changed.release()
+
     def tell(self, number: int, call: Callable[[], None]) -> None:
-        """Have `call` called once, from any thread, when a batch is on disk or is not to be waited for any more."""
+        """Have `call` called once, from any thread, when a batch is on disk or nobody knows when it will be."""
         with self._changed:
             self._listeners.append((number, call))
             self._tell()

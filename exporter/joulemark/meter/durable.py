@@ -76,21 +76,24 @@ class DurableLedger:
     ) -> OnItsWay[Result] | None:
         """Make a change that needs no joules booked, for who may wait for nothing: not for others, nor for the disk.
 
-        None, and nothing is changed, where somebody else is at the ledger or `change` returns None. What `then` returns
-        is called by `finish`.
+        None, and it is not made, where somebody else is at the ledger or `change` returns None. What `then` returns is
+        called by `finish`.
         """
         if not self._lock.acquire(blocking=False):
             return None
         try:
-            self._ledger.book()
-            result = change()
-            if result is None:
-                return None
-            made = OnItsWay(self, result, self.save(), then())
+            with self._store.journal.without_waiting() as free:
+                if not free:
+                    return None
+                self._ledger.book()
+                result = change()
+                if result is None:
+                    return None
+                made = OnItsWay(self, result, self.save(), then())
+                self._changing.add(made)
+                return made
         finally:
             self._lock.release()
-        self._changing.add(made)
-        return made
 
     def give_way(self) -> None:
         """Let others have the lock and the interpreter, as long as a change is on its way, if that is not too long."""
@@ -126,21 +129,35 @@ class OnItsWay(Generic[Result]):
     def __init__(self, ledger: DurableLedger, result: Result, number: int, then: Callable[[], None]) -> None:
         self.result = result
         self._ledger, self._number, self._then = ledger, number, then
+        self._until = time.monotonic() + PATIENCE_SECONDS
+        self._decided, self._told = False, _nobody
+        ledger._store.journal.tell(number, self._decide)
 
     def tell(self, call: Callable[[], None]) -> None:
-        """Have `call` called once, from any thread, when it is on disk or is not to be waited for any more."""
-        self._ledger._store.journal.tell(self._number, call)
+        """Have `call` called, from any thread, when it is on disk or nobody knows when it will be."""
+        self._told = call
+        if self._decided:
+            call()
 
     @property
     def on_disk(self) -> bool:
         """Whether it is on disk."""
         return self._ledger._store.journal.has(self._number)
 
-    def give_up(self) -> None:
-        """It has been waited for long enough: what can still be done for it may wait for the disk."""
-        self._ledger._wait_for(self._number, 0.0)
+    def insist(self) -> None:
+        """Wait for the disk, for what is left of the patience with it, and save again what it has lost meanwhile."""
+        self._ledger._wait_for(self._number, max(0.0, self._until - time.monotonic()))
 
     def finish(self) -> None:
         """It is on disk, or was waited for long enough."""
         self._ledger._changing.discard(self)
         self._then()
+
+    def _decide(self) -> None:
+        # In this order: whoever comes second of this and `tell` calls, or both do.
+        self._decided = True
+        self._told()
+
+
+def _nobody() -> None:
+    return None

@@ -78,7 +78,7 @@ class Fleet:
         self.plan_order()()
 
     def plan_order(self) -> Callable[[], None]:
-        """What `order` does when it is called; that waits for nobody."""
+        """What `order` does, for later; it does not need the ledger any more."""
         with self._lock:
             now, accounts = self._clock.steady(), self._ledger.state.accounts
             stale = self._timetable.stale(now)
