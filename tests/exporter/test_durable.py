@@ -99,7 +99,7 @@ def test_a_transition_asks_gauges_only_where_their_latest_values_are_not_fresh(t
     def asked_after(seconds: float) -> list[bool]:
         clock.advance(seconds)
         source.power.clear()
-        meter.fleet.order()
+        meter.fleet.plan_order()()
         return list(source.power)
 
     meter.sample()

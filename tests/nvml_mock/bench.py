@@ -105,7 +105,7 @@ class VirtualBench:
         """The same without that: what was read last may wait."""
         if self.meter.handed_over:
             self.meter.handed_over = False
-            self.meter.fleet.order()
+            self.meter.fleet.plan_order()()
         while True:
             due = max(self.meter.fleet.next_reading(), self.clock.steady())
             if due >= end:

@@ -48,9 +48,8 @@ class Fleet:
         self.threads = threads
         sinks = self._accept, self._accept_vitals
         self._reader: Reader = ThreadedReader(*sinks, clock, self._rested) if threads else InlineReader(*sinks, clock)
-        self._timetable = Timetable(interval, clock.steady())
+        self._timetable, self._waiting = Timetable(interval, clock.steady()), Waiting()
         self._place = 0.0  # Where on their beat devices are looked at, as far as they can be.
-        self._waiting = Waiting()
         self._sources: list[Source] = []
         self._read_by: dict[str, Source] = {}
         self.devices: list[Device] = []
@@ -73,19 +72,14 @@ class Fleet:
             self._timetable.note(self._clock.steady(), self._read_by)
         self._reader.read(looks, patience)
 
-    def order(self) -> None:
-        """Have every device read and wait for none; gauges only where they alone tell, or have no fresh value."""
-        self.plan_order()()
-
     def plan_order(self) -> Callable[[], None]:
-        """What `order` does, for later; it does not need the ledger any more."""
+        """What has every device read, and waits for none; gauges only where they alone tell, or have no fresh value."""
         with self._lock:
             now, accounts = self._clock.steady(), self._ledger.state.accounts
             stale = self._timetable.stale(now)
             by_gauge = stale | {key for key, account in accounts.items() if not account.counting}
             looks = [Look(device, self._read_by[device.key], device.key in by_gauge) for device in self.devices]
-            self._timetable.note(now, stale)
-        return lambda: self._reader.order(looks, _TRIGGERED_SECONDS)
+        return lambda: self._order(looks, stale)
 
     def next_reading(self) -> float:
         """When the next reading is due; whoever asks waits until then, and is woken if one is due sooner."""
@@ -185,6 +179,13 @@ class Fleet:
         return [self._view(device) for device in self.devices]
 
     # -- inside --------------------------------------------------------------------------------------------
+
+    def _order(self, looks: Iterable[Look], whole: Iterable[str]) -> None:
+        # Where somebody is at the ledger it is not noted, and those are read once more than they need be.
+        if self._lock.acquire(blocking=False):
+            self._timetable.note(self._clock.steady(), whole)
+            self._lock.release()
+        self._reader.order(looks, _TRIGGERED_SECONDS)
 
     def _attach(self, device: Device, source: Source) -> None:
         self._read_by[device.key] = source
@@ -294,7 +295,6 @@ class Fleet:
             tick_seconds=account.ticks.known_seconds if account.counting else None,
             disagreement_ratio=self._agreement[device.key].disagreement_ratio if account.counting else None,
             sampling_ratio=self._agreement[device.key].sampling_ratio if account.counting else None,
-            watts=account.watts if health.up else None,
-            vitals=self._vitals.get(device.key) if health.up else None,
+            watts=account.watts if health.up else None, vitals=self._vitals.get(device.key) if health.up else None,
             breaks=dict(self._ledger.state.breaks.get(device.key, {})),
         )  # fmt: skip

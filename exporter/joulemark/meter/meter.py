@@ -273,7 +273,7 @@ class Meter:
         if not self.fleet.threads:
             self.fleet.read()
 
-        then = self.fleet.order if self.fleet.threads else None
+        then = (lambda: self.fleet.plan_order()()) if self.fleet.threads else None
         return self._durable.change(lambda: self._now(change), then, booked=False)
 
     def _now(self, change: Callable[[float, float], Result]) -> Result:
