@@ -95,6 +95,59 @@ def test_job_control_of_an_interactive_shell(shell: Terminal, fake: FakeExporter
     assert [window["state"] for window in fake.windows.values()] == ["failed"]
 
 
+CLEANS_UP = """
+import os, signal, sys, time
+def stop(number, frame):
+    time.sleep(0.5)
+    print("cleaned " + "up", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+signal.signal(signal.SIGTSTP, stop)
+print("star" + "ted", flush=True)
+print("got", sys.stdin.readline())
+"""
+
+
+def test_the_job_is_stopped_when_the_command_is(shell: Terminal, tmp_path: Path) -> None:
+    """Before that the command still has the terminal: it would take what is typed at the shell's prompt."""
+    (tmp_path / "cleans_up.py").write_text(CLEANS_UP)
+    with shell as terminal:
+        terminal.see("$ ")
+        terminal.press(f"jm {sys.executable} {tmp_path}/cleans_up.py\n")
+        terminal.see("started")
+        terminal.press("\x1a")
+        assert "Stopped" not in terminal.see("cleaned up")
+        terminal.see("Stopped")
+        terminal.see("$ ")
+        terminal.press("fg\nword\n")
+        terminal.see("got word")
+        terminal.press("exit\n")
+        terminal.wait()
+
+
+def test_a_command_that_does_not_stop_keeps_the_terminal(shell: Terminal) -> None:
+    with shell as terminal:
+        terminal.see("$ ")
+        terminal.press("jm sh -c 'trap \"\" TSTP; echo s''tarted; read line; echo got $line'\n")
+        terminal.see("started")
+        terminal.press("\x1aword\n")
+        assert "Stopped" not in terminal.see("got word")
+        terminal.press("exit\n")
+        terminal.wait()
+
+
+def test_a_job_in_the_background_is_stopped_with_its_command(shell: Terminal) -> None:
+    with shell as terminal:
+        terminal.see("$ ")
+        terminal.press("jm sh -c 'echo s''tarted; exec sleep 60' &\n")
+        terminal.see("started")
+        terminal.press("kill -TSTP %1; sleep 1; jobs; echo a''sked\n")
+        assert "Stopped" in terminal.see("asked")
+        terminal.press("kill -CONT %1; sleep 1; jobs; echo w''oken\n")
+        assert "Running" in terminal.see("woken")
+        terminal.press("kill %1; exit\n")
+        terminal.wait()
+
+
 def test_a_command_that_stops_itself_stops_the_job(shell: Terminal) -> None:
     with shell as terminal:
         terminal.see("$ ")

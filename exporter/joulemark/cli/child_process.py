@@ -43,15 +43,25 @@ def run_child(argv: Sequence[str], environment: Mapping[str, str], mask: set[int
         # Whoever stops us before there is a command means us.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, early)
     child = os.posix_spawnp(argv[0], list(argv), dict(environment), setsigmask=mask, setsigdef=_PYTHONS_OWN)
+    # Whether it is stopped, and whether we were asked to be.
+    stopped = asked = False
     while True:
         info = signal.sigwaitinfo(_HELD)
-        if info.si_signo != signal.SIGCHLD:
+        if info.si_signo == signal.SIGCHLD:
+            for status in _changes(child):
+                if not os.WIFSTOPPED(status):
+                    _discard_pending()
+                    return os.waitstatus_to_exitcode(status)
+                stopped = True
+        else:
             _pass_on(info, child)
-            continue
-        code = _reap(child)
-        if code is not None:
-            _discard_pending()
-            return code
+            if info.si_signo == signal.SIGCONT:
+                stopped = asked = False
+            asked = asked or info.si_signo == signal.SIGTSTP
+        # Not before the command has: it may clean up first, or take a key that is meant for the shell.
+        if stopped and (asked or _in_foreground()):
+            _stop(child)
+            stopped = asked = False
 
 
 def die_of(number: int) -> None:
@@ -69,29 +79,21 @@ def _pass_on(info: signal.struct_siginfo, child: int) -> None:
     if from_somebody:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, info.si_signo)
-    if info.si_signo == signal.SIGTSTP:
-        _stop(child)
 
 
-def _reap(child: int) -> int | None:
-    """The command's exit code once it has ended. Other children were adopted, by a container's first process."""
-    while True:
-        try:
+def _changes(child: int) -> Iterator[int]:
+    """How the command has stopped or ended by now. Other children were adopted, by a container's first process."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
             pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
-        except ChildProcessError:
-            return None
-        if pid == 0:
-            return None
-        if pid != child:
-            continue
-        if not os.WIFSTOPPED(status):
-            return os.waitstatus_to_exitcode(status)
-        if _in_foreground():
-            _stop(child)  # The shell that started us must see its job stopped, to offer it again.
+            if pid == 0:
+                return
+            if pid == child:
+                yield status
 
 
 def _stop(child: int) -> None:
-    """Stop as Ctrl-Z does, until somebody continues us, and the command with us."""
+    """Stop as Ctrl-Z does, so that our shell sees its job stopped, until somebody continues us: the command with us."""
     # Sent while blocked it is one with the terminal's own that may wait: we stop once, and not again when continued.
     os.kill(os.getpid(), signal.SIGTSTP)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
