@@ -9,7 +9,7 @@ from ..terminal import console
 from . import reference
 from .context import Context
 from .measure import measure, serve
-from .student import TRAINED
+from .untrained import TRAINED
 
 
 def run(context: Context) -> dict[str, Any]:

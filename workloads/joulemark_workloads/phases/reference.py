@@ -18,7 +18,7 @@ from ..models.load import load_teacher
 from ..terminal import console
 from .context import Context
 from .measure import HELDOUT_SCORE, measure, serve
-from .student import untrained_student
+from .untrained import untrained_student
 
 Kind = Literal["reference", "untrained"]
 REFERENCE: Kind = "reference"

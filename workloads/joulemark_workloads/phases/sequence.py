@@ -12,18 +12,26 @@ from .. import ranks
 from ..config import PHASES, Cell, phases_of
 from ..models.locate import needs_conversion
 from ..terminal import console
-from . import data, evaluation, prerun, student, teacher
+from . import data, evaluation, prerun, teacher
 from .billed import BilledRun
 from .context import Context, SilentRun
 from .faults import explained
 from .record import Record
 from .reference import facts_of, student_name
 
+
+def _train(context: Context) -> dict[str, Any]:
+    # What trains takes as long to load as all the rest: who does other phases does not wait for it.
+    from .student import run
+
+    return run(context)
+
+
 _WORK: dict[str, Callable[[Context], dict[str, Any]]] = {
     "prerun": prerun.run,
     "data": data.run,
     "teacher": teacher.run,
-    "student": student.run,
+    "student": _train,
     "eval": evaluation.run,
 }
 # What all processes of a distributed start do together; the rest is the first one's.

@@ -7,16 +7,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
 from .. import ranks
 from ..data import pack
 from ..errors import WorkloadError
-from ..models.load import device, load_teacher, load_tokenizer
-from ..models.locate import find_model
-from ..models.student import cut_student, load_student
+from ..models.load import load_tokenizer
 from ..student.lora import merged, with_lora
 from ..student.progress import Progress
 from ..student.rows import Rows
@@ -26,8 +23,8 @@ from ..teacher.artifact import Artifact
 from ..terminal import console
 from .context import Context, Stage
 from .teacher import artifact_of
+from .untrained import TRAINED, untrained_student
 
-TRAINED = "student"
 _CHECKPOINTS = "checkpoints"
 
 
@@ -55,17 +52,6 @@ def run(context: Context) -> dict[str, Any]:
     cache = artifact.read() if artifact is not None and context.cell.pipeline == "kd" else None
     with context.run.stage("student", phase=context.cell.pipeline) as stage:
         return _train(context, model, Rows(blocks, cache), stage)
-
-
-def untrained_student(context: Context) -> Any:
-    """The student before training, the same for every seed."""
-    wanted, precision = context.experiment.student, context.experiment.training.precision
-    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    if wanted.model is not None:
-        return load_student(find_model(wanted.model, context.work_dir, wanted.revision), dtype).to(device())
-    assert wanted.layers is not None
-    teacher = load_teacher(context.teacher, context.experiment.teacher.dtype)
-    return cut_student(teacher, wanted.layers).to(device=device(), dtype=dtype)
 
 
 def _training_blocks(context: Context, artifact: Artifact | None) -> Any:
