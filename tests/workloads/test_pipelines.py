@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +46,21 @@ def run_one(exporter: Exporter, config: Path, work: Path, name: str, *settings: 
 def start(exporter: Exporter, config: Path, work: Path, *argv: str) -> Forked:
     work.mkdir(exist_ok=True)
     return Forked(work / "output.txt", str(config), "--work-dir", str(work), "--url", exporter.url, *argv)
+
+
+def test_a_process_that_trains_nothing_does_not_load_what_trains(
+    exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    argv = [str(experiment_file("sft")), "--work-dir", str(tmp_path), "--url", exporter.url, "--phase", "data"]
+    script = (
+        "import sys; from joulemark_workloads.__main__ import app\n"
+        f"try: app({argv})\n"
+        "except SystemExit: pass\n"
+        "print('transformers.trainer' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "False", done.stderr
+    assert set(bill(exporter, "sft-t")) == {"data/"}
 
 
 def test_each_pipeline_books_every_stage_with_its_tokens(

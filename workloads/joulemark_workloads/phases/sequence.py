@@ -19,21 +19,8 @@ from .faults import explained
 from .record import Record
 from .reference import facts_of, student_name
 
+Work = Callable[[Context], dict[str, Any]]
 
-def _train(context: Context) -> dict[str, Any]:
-    # What trains takes as long to load as all the rest: who does other phases does not wait for it.
-    from .student import run
-
-    return run(context)
-
-
-_WORK: dict[str, Callable[[Context], dict[str, Any]]] = {
-    "prerun": prerun.run,
-    "data": data.run,
-    "teacher": teacher.run,
-    "student": _train,
-    "eval": evaluation.run,
-}
 # What all processes of a distributed start do together; the rest is the first one's.
 _TOGETHER = {"prerun", "teacher", "student"}
 
@@ -57,13 +44,24 @@ def run_phases(
             console.print(f"[dim]{phase}: done before[/]")
     if not left:
         return record
+    # First, so that what cannot be loaded is known before a joule is spent.
+    work = [(phase, _work_of(phase)) for phase in left]
     with _open(cell, name, url, baseline) as run:
         context = Context(cell, BilledRun(run), record, work_dir, url, even_if_busy, check_budget)
         _convert(context)
-        for phase in left:
+        for phase, do in work:
             check_budget()
-            _run(context, phase)
+            _run(context, phase, do)
     return record
+
+
+def _work_of(phase: str) -> Work:
+    if phase == "student":
+        # What trains takes as long to load as all the rest: who does other phases does not wait for it.
+        from . import student
+
+        return student.run
+    return {"prerun": prerun.run, "data": data.run, "teacher": teacher.run, "eval": evaluation.run}[phase]
 
 
 def _open(cell: Cell, name: str, url: str | None, baseline: str | None) -> Any:
@@ -98,13 +96,13 @@ def _convert(context: Context) -> None:
     ranks.barrier()
 
 
-def _run(context: Context, phase: str) -> None:
+def _run(context: Context, phase: str, work: Work) -> None:
     together = phase in _TOGETHER
     if ranks.is_first():
         context.record.begin(phase)
     try:
         with explained(phase):
-            facts = _WORK[phase](context) if together or ranks.is_first() else {}
+            facts = work(context) if together or ranks.is_first() else {}
     except BaseException as error:
         if ranks.is_first():
             context.record.fail(phase, error, context.run.take_bill())
