@@ -60,10 +60,11 @@ for power in (False, True):
 
 
 class Interpreter(NamedTuple):
-    """What runs the exporter, by the name that the tables give it."""
+    """What runs the exporter, by the name that the tables give it, and the folders that it imports from."""
 
     name: str
     path: str
+    folders: str
 
 
 @dataclass
@@ -91,7 +92,8 @@ def main() -> None:
     parser.add_argument("--tick", type=float, default=0.1, help="seconds between refreshes of the counters")
     parser.add_argument(
         "--python", type=interpreter, action="append", metavar="NAME=PATH",
-        help="an interpreter that runs the exporter, of the same minor version as this one; may be given again",
+        help="an interpreter that runs the exporter; one of another minor version than this one must have what the "
+        "exporter imports; may be given again",
     )  # fmt: skip
     options = parser.parse_args()
     pythons = options.python or [interpreter(f"Python={sys.executable}")]
@@ -100,13 +102,14 @@ def main() -> None:
         build(folder)
         lines = [head(options)]
         for latency, python in itertools.product((0.0, 0.001), pythons):
-            environment = machine(folder, options.gpus, latency, options.tick)
+            environment = {**machine(folder, options.gpus, latency, options.tick), "PYTHONPATH": python.folders}
             state = folder / f"{latency}-{python.name}"
             rounds = [measure(state / str(i), environment, python, options.seconds) for i in range(options.repeat)]
             lines.append(table(latency, python, rounds))
             print(lines[-1], flush=True)
         for python in pythons:
-            lines.append(readings(machine(folder, 1, 0.0, options.tick), python))
+            environment = {**machine(folder, 1, 0.0, options.tick), "PYTHONPATH": python.folders}
+            lines.append(readings(environment, python))
             print(lines[-1])
     RESULT.write_text("\n".join(lines))
 
@@ -116,11 +119,15 @@ def interpreter(text: str) -> Interpreter:
     name, _, path = text.partition("=")
     version = "import platform; print(platform.python_version())"
     found = subprocess.run([path, "-c", version], capture_output=True, text=True, check=True).stdout.strip()
-    return Interpreter(f"{name} {found}", path)
+    folders = [str(Path(joulemark.__file__).parents[1])]
+    if found.split(".")[:2] == list(platform.python_version_tuple()[:2]):
+        # It can do with what is installed for this one.
+        folders.append(sysconfig.get_path("purelib"))
+    return Interpreter(f"{name} {found}", path, os.pathsep.join(folders))
 
 
 def machine(folder: Path, gpus: int, latency: float, tick: float) -> Mapping[str, str]:
-    """Script the GPUs; returns what a process needs to see them, and to import what this one imports.
+    """Script the GPUs; returns what a process needs to see them.
 
     Their ticks are not in step with each other.
     """
@@ -128,12 +135,7 @@ def machine(folder: Path, gpus: int, latency: float, tick: float) -> Mapping[str
     script = Script(folder / f"script-{latency}-{gpus}", cards)
     script.power(time.clock_gettime(time.CLOCK_BOOTTIME) - 100, Square(120, 650, 2.7))
     script.save()
-    packages = [str(Path(joulemark.__file__).parents[1]), sysconfig.get_path("purelib")]
-    return {
-        "LD_LIBRARY_PATH": str(folder),
-        "MOCK_NVML_SCRIPT": str(script.path),
-        "PYTHONPATH": os.pathsep.join(packages),
-    }
+    return {"LD_LIBRARY_PATH": str(folder), "MOCK_NVML_SCRIPT": str(script.path)}
 
 
 def measure(state: Path, environment: Mapping[str, str], python: Interpreter, seconds: float) -> Cost:
