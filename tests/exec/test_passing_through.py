@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from eventually import eventually
@@ -49,6 +50,24 @@ def test_signals_sent_to_it_alone_arrive_once_and_in_order(fake: FakeExporter) -
     assert out == "SIGTERM,SIGHUP,SIGUSR1,SIGINT,SIGQUIT,SIGUSR2\n"
     assert process.returncode == 5
     assert "±" in err
+
+
+def test_a_command_that_is_stopped_where_no_shell_is_stays_so(fake: FakeExporter) -> None:
+    """Suspended by a scheduler, which asks the group first and then stops each: nobody but it may continue them."""
+    argv = exec_argv("sh", "-c", "echo $$; exec sleep 60")
+    with subprocess.Popen(
+        argv, env=environment(fake.url), stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        command = int(process.stdout.readline())
+        os.killpg(process.pid, signal.SIGTSTP)
+        time.sleep(0.3)
+        os.kill(command, signal.SIGSTOP)
+        time.sleep(0.5)
+        assert Path(f"/proc/{command}/stat").read_text().rpartition(") ")[2][0] == "T"
+        os.kill(command, signal.SIGCONT)
+        process.terminate()
+        assert process.wait(30) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGHUP])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -67,7 +70,9 @@ print("sizes", sizes)
 def shell(fake: FakeExporter, tmp_path: Path) -> Terminal:
     """An interactive bash in which `jm` books a command."""
     rc = tmp_path / "rc"
-    rc.write_text(f'PS1="$ "\njm() {{ {shlex.join(JOULEMARK)} exec --run r1 --stage student -- "$@"; }}\n')
+    command = f"{shlex.join(JOULEMARK)} exec --run r1 --stage student -- "
+    # No function, which would be a shell of its own in the background.
+    rc.write_text(f'PS1="$ "\nalias jm={shlex.quote(command)}\n')
     argv = ["bash", "--noprofile", "--rcfile", str(rc), "-i"]
     return Terminal(argv, environment(fake.url, TERM="dumb"))
 
@@ -129,22 +134,69 @@ def test_a_command_that_does_not_stop_keeps_the_terminal(shell: Terminal) -> Non
         terminal.see("$ ")
         terminal.press("jm sh -c 'trap \"\" TSTP; echo s''tarted; read line; echo got $line'\n")
         terminal.see("started")
-        terminal.press("\x1aword\n")
+        terminal.press("\x1a")
+        time.sleep(0.5)
+        terminal.press("word\n")
         assert "Stopped" not in terminal.see("got word")
         terminal.press("exit\n")
         terminal.wait()
 
 
-def test_a_job_in_the_background_is_stopped_with_its_command(shell: Terminal) -> None:
+@pytest.mark.parametrize("whom", ["%1", "$!"], ids=["the group", "exec alone"])
+def test_a_job_in_the_background_is_stopped_with_its_command(shell: Terminal, tmp_path: Path, whom: str) -> None:
+    waits = f"until test -e {tmp_path}/go; do sleep 0.1; done"
     with shell as terminal:
         terminal.see("$ ")
-        terminal.press("jm sh -c 'echo s''tarted; exec sleep 60' &\n")
+        terminal.press(f"jm sh -c 'echo s''tarted; {waits}; echo fin''ished' &\n")
         terminal.see("started")
-        terminal.press("kill -TSTP %1; sleep 1; jobs; echo a''sked\n")
-        assert "Stopped" in terminal.see("asked")
-        terminal.press("kill -CONT %1; sleep 1; jobs; echo w''oken\n")
-        assert "Running" in terminal.see("woken")
-        terminal.press("kill %1; exit\n")
+        terminal.press(f"kill -TSTP {whom}; sleep 1; jobs; touch {tmp_path}/go; sleep 1; echo a''sked\n")
+        seen = terminal.see("asked")
+        assert "Stopped" in seen
+        assert "finished" not in seen
+        terminal.press("kill -CONT %1\n")
+        terminal.see("finished")
+        terminal.see("±")
+        terminal.press("exit\n")
+        terminal.wait()
+
+
+def test_a_command_in_a_group_of_its_own_gets_the_keys(shell: Terminal) -> None:
+    with shell as terminal:
+        terminal.see("$ ")
+        command = (
+            "trap \"echo a''wake\" CONT; trap \"echo g''one; exit\" INT; echo s''tarted; while :; do sleep 0.1; done"
+        )
+        terminal.press(f"jm timeout 60 sh -c '{command}'\n")
+        terminal.see("started")
+        terminal.press("\x1a")
+        terminal.see("Stopped")
+        terminal.see("$ ")
+        terminal.press("fg\n")
+        terminal.see("awake")
+        terminal.press("\x03")
+        # Two processes get the key; which of them ends first is theirs.
+        if "gone" not in terminal.see("±"):
+            terminal.see("gone")
+        terminal.press("exit\n")
+        terminal.wait()
+
+
+def test_a_command_that_somebody_stopped_and_continued_is_not_stopped_again(shell: Terminal) -> None:
+    with shell as terminal:
+        terminal.see("$ ")
+        terminal.press("jm sh -c 'echo p''id:$$:; exec sleep 60' &\n")
+        terminal.see("pid:")
+        command = int(terminal.see(":").rstrip(":"))
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            os.kill(command, number)
+            time.sleep(0.5)
+        terminal.press("fg\n")
+        terminal.see("exec sleep 60")
+        terminal.resize(50, 133)
+        time.sleep(0.5)
+        terminal.press("\x03")
+        assert "Stopped" not in terminal.see("±")
+        terminal.press("exit\n")
         terminal.wait()
 
 

@@ -1,7 +1,8 @@
 """Runs a command as if nobody stood between it and its terminal: signals, job control, exit code.
 
 The command stays in our process group with our stdin, stdout and stderr. So the terminal's signals (Ctrl-C, Ctrl-Z, a
-new window size) reach it by themselves; those that a person or program sends to us alone are passed on.
+new window size) reach it by themselves, unless it makes a group of its own; those that a person or program sends to us
+alone are passed on.
 """
 
 from __future__ import annotations
@@ -49,18 +50,19 @@ def run_child(argv: Sequence[str], environment: Mapping[str, str], mask: set[int
         info = signal.sigwaitinfo(_HELD)
         if info.si_signo == signal.SIGCHLD:
             for status in _changes(child):
-                if not os.WIFSTOPPED(status):
+                stopped = os.WIFSTOPPED(status)
+                if not stopped and not os.WIFCONTINUED(status):
                     _discard_pending()
                     return os.waitstatus_to_exitcode(status)
-                stopped = True
         else:
             _pass_on(info, child)
             if info.si_signo == signal.SIGCONT:
                 stopped = asked = False
             asked = asked or info.si_signo == signal.SIGTSTP
         # Not before the command has: it may clean up first, or take a key that is meant for the shell.
-        if stopped and (asked or _in_foreground()):
-            _stop(child)
+        in_foreground = stopped and _in_foreground()
+        if in_foreground or (stopped and asked):
+            _stop(child, even_if_orphaned=in_foreground)
             stopped = asked = False
 
 
@@ -74,33 +76,56 @@ def die_of(number: int) -> None:
 
 
 def _pass_on(info: signal.struct_siginfo, child: int) -> None:
-    # What the kernel sends for the terminal goes to the whole process group, the command included.
     from_somebody = info.si_code <= 0
     if from_somebody:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, info.si_signo)
+    elif _left_our_group(child):
+        # What the kernel sends for the terminal reaches our process group, the command's only if that is the same.
+        _to_its_group(child, info.si_signo)
+
+
+def _left_our_group(child: int) -> bool:
+    """Whether the command, as `timeout` does, has made a process group of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        return os.getpgid(child) != os.getpgrp()
+    return False
+
+
+def _to_its_group(child: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(os.getpgid(child), number)
 
 
 def _changes(child: int) -> Iterator[int]:
-    """How the command has stopped or ended by now. Other children were adopted, by a container's first process."""
+    """How the command has stopped, gone on or ended by now. Others were adopted, by a container's first process."""
     with contextlib.suppress(ChildProcessError):
         while True:
-            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             if pid == 0:
                 return
             if pid == child:
                 yield status
 
 
-def _stop(child: int) -> None:
-    """Stop as Ctrl-Z does, so that our shell sees its job stopped, until somebody continues us: the command with us."""
+def _stop(child: int, *, even_if_orphaned: bool) -> None:
+    """Stop as Ctrl-Z does, so that our shell sees its job stopped, until somebody continues us: the command with us.
+
+    In a group without a shell of its own nobody can be stopped so. There the command goes on only if it has the
+    terminal, which would wait for it for ever: else whoever stopped it will continue it.
+    """
     # Sent while blocked it is one with the terminal's own that may wait: we stop once, and not again when continued.
     os.kill(os.getpid(), signal.SIGTSTP)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTSTP})
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
     # Whoever continues a group may reach us first: the command, still seen stopped, would stop us again.
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(child, signal.SIGCONT)
+    if not even_if_orphaned and signal.SIGCONT not in signal.sigpending():
+        return
+    if _left_our_group(child):
+        _to_its_group(child, signal.SIGCONT)
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGCONT)
 
 
 def _in_foreground() -> bool:
