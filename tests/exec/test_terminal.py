@@ -160,6 +160,25 @@ def test_a_job_in_the_background_is_stopped_with_its_command(shell: Terminal, tm
         terminal.wait()
 
 
+def test_a_shell_that_starts_one_program_after_another_is_stopped(shell: Terminal) -> None:
+    """Where the program was stopped before it was one, the shell waits for it and cannot stop."""
+    with shell as terminal:
+        terminal.see("$ ")
+        terminal.press("jm sh -c 'echo s''tarted; until ! /bin/echo .; do :; done'\n")
+        terminal.see("started")
+        for _ in range(5):
+            terminal.press("\x1a")
+            terminal.see("Stopped")
+            terminal.see("$ ")
+            terminal.press("fg\n")
+            terminal.see("done'")
+            terminal.see(".")
+        terminal.press("\x03")
+        terminal.see("±")
+        terminal.press("exit\n")
+        terminal.wait()
+
+
 def test_a_command_in_a_group_of_its_own_gets_the_keys(shell: Terminal) -> None:
     with shell as terminal:
         terminal.see("$ ")

@@ -8,16 +8,21 @@ alone are passed on.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 _PASSED_ON = {
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM,
     signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT, signal.SIGXCPU, *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 }  # fmt: skip
 _HELD = _PASSED_ON | {signal.SIGCHLD}
+# So long may a command take to stop when it is asked to, and so often it is looked at meanwhile.
+_STOP_SECONDS, _LOOK_SECONDS = 10.0, 0.25
 # Python ignores these; a command must not inherit that.
 _PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -44,11 +49,14 @@ def run_child(argv: Sequence[str], environment: Mapping[str, str], mask: set[int
         # Whoever stops us before there is a command means us.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, early)
     child = os.posix_spawnp(argv[0], list(argv), dict(environment), setsigmask=mask, setsigdef=_PYTHONS_OWN)
-    # Whether it is stopped, and whether we were asked to be.
-    stopped = asked = False
+    # Whether it is stopped, and up to when it may still stop because we were asked to be.
+    stopped, asked_until = False, -math.inf
     while True:
-        info = signal.sigwaitinfo(_HELD)
-        if info.si_signo == signal.SIGCHLD:
+        asked = time.monotonic() < asked_until
+        info = signal.sigtimedwait(_HELD, _LOOK_SECONDS) if asked else signal.sigwaitinfo(_HELD)
+        if info is None:
+            stopped = stopped or _waits_in_kernel(child)
+        elif info.si_signo == signal.SIGCHLD:
             for status in _changes(child):
                 stopped = os.WIFSTOPPED(status)
                 if not stopped and not os.WIFCONTINUED(status):
@@ -57,13 +65,12 @@ def run_child(argv: Sequence[str], environment: Mapping[str, str], mask: set[int
         else:
             _pass_on(info, child)
             if info.si_signo == signal.SIGCONT:
-                stopped = asked = False
-            asked = asked or info.si_signo == signal.SIGTSTP
+                stopped, asked_until = False, -math.inf
+            elif info.si_signo == signal.SIGTSTP:
+                asked_until = time.monotonic() + _STOP_SECONDS
         # Not before the command has: it may clean up first, or take a key that is meant for the shell.
-        in_foreground = stopped and _in_foreground()
-        if in_foreground or (stopped and asked):
-            _stop(child, even_if_orphaned=in_foreground)
-            stopped = asked = False
+        if stopped and _stop_with(child, asked=time.monotonic() < asked_until):
+            stopped, asked_until = False, -math.inf
 
 
 def die_of(number: int) -> None:
@@ -106,6 +113,21 @@ def _changes(child: int) -> Iterator[int]:
                 return
             if pid == child:
                 yield status
+
+
+def _waits_in_kernel(child: int) -> bool:
+    """Whether it cannot stop: a shell that is starting a program waits for that, which may be stopped already."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2].startswith("D")
+    return False
+
+
+def _stop_with(child: int, *, asked: bool) -> bool:
+    """Stop as the command did, where a shell waits for that or we were asked to; whether we did."""
+    in_foreground = _in_foreground()
+    if in_foreground or asked:
+        _stop(child, even_if_orphaned=in_foreground)
+    return in_foreground or asked
 
 
 def _stop(child: int, *, even_if_orphaned: bool) -> None:
