@@ -13,6 +13,9 @@ from ..config import Cell, Experiment
 from ..models.locate import ModelFolder, find_model
 from .record import Record
 
+# The folder of the trained student, in that of its run.
+TRAINED = "student"
+
 
 class Stage(Protocol):
     """A stage that is told its tokens; `summary` is the exporter's, once it has ended and the exporter answered."""

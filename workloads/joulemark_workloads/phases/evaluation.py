@@ -7,9 +7,8 @@ from typing import Any
 from ..models.load import load_trained
 from ..terminal import console
 from . import reference
-from .context import Context
+from .context import TRAINED, Context
 from .measure import measure, serve
-from .untrained import TRAINED
 
 
 def run(context: Context) -> dict[str, Any]:

@@ -21,9 +21,9 @@ from ..student.trainer import DistillationTrainer, accumulation, make_trainer
 from ..teacher import synthetic_set
 from ..teacher.artifact import Artifact
 from ..terminal import console
-from .context import Context, Stage
+from .context import TRAINED, Context, Stage
 from .teacher import artifact_of
-from .untrained import TRAINED, untrained_student
+from .untrained import untrained_student
 
 _CHECKPOINTS = "checkpoints"
 

@@ -11,9 +11,6 @@ from ..models.locate import find_model
 from ..models.student import cut_student, load_student
 from .context import Context
 
-# The folder of a trained student, in that of its run.
-TRAINED = "student"
-
 
 def untrained_student(context: Context) -> Any:
     """The student before training, the same for every seed."""
