@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,13 @@ from meter_rig import Rig
 from nvml_mock import Gpu, VirtualBench, build
 
 from joulemark.client import timing
+
+
+def pytest_configure() -> None:
+    """A script's job in the background has Ctrl-C ignored, and so would all that the tests start."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -125,7 +125,7 @@ def test_workloads_know_only_the_client_and_dashboards_only_metrics_and_grids() 
 # The workloads, in the same way.
 WORKLOADS = ROOT / "workloads" / "joulemark_workloads"
 WORK_LAYERS = (
-    {"errors", "terminal", "ranks", "ledger_view"},
+    {"errors", "terminal", "termination", "ranks", "ledger_view"},
     {"config"},
     {"hub"},
     {"models", "data"},

@@ -189,8 +189,10 @@ def test_without_prometheus_the_stack_goes_on_and_says_how_to_get_one(checkout: 
 
 def test_a_stopped_demo_stops_everything_it_started(checkout: Checkout) -> None:
     (checkout.folder / "configs").symlink_to(ROOT / "configs")
+    # As a script's job in the background is started.
+    command = ["sh", "-c", 'trap "" INT QUIT; exec "$@"', "background", sys.executable, "-m"]
     demo = subprocess.Popen(
-        [sys.executable, "-m", "joulemark_workloads.demo", "--config", "configs/tiny.yaml"],
+        [*command, "joulemark_workloads.demo", "--config", "configs/tiny.yaml"],
         cwd=checkout.folder,
         env=checkout.env,
         stdout=subprocess.PIPE,

@@ -39,6 +39,12 @@ class Forked:
         self._process.kill()
         self._process.join(60)
 
+    def terminate(self, seconds: float = 60) -> int | None:
+        """SIGTERM; its exit code, once it has ended."""
+        self._process.terminate()
+        self._process.join(seconds)
+        return self._process.exitcode
+
     def finish(self, seconds: float = 300) -> str:
         """What it wrote, once it has ended well."""
         self._process.join(seconds)

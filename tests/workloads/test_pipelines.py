@@ -21,6 +21,7 @@ from joulemark_workloads.phases.sequence import run_phases
 from joulemark_workloads.sweep.runner import Options, run_cells
 
 TOKENS = 16 * 32
+SLOW = ["--run", "kd-1", "--set", "data.train_blocks=600", "--set", "logit_cache.blocks_per_shard=1"]
 
 
 @pytest.fixture
@@ -46,6 +47,13 @@ def run_one(exporter: Exporter, config: Path, work: Path, name: str, *settings: 
 def start(exporter: Exporter, config: Path, work: Path, *argv: str) -> Forked:
     work.mkdir(exist_ok=True)
     return Forked(work / "output.txt", str(config), "--work-dir", str(work), "--url", exporter.url, *argv)
+
+
+def wait_for_shards(folder: Path, process: Forked) -> None:
+    """Until a SLOW run is in the middle of logit caching."""
+    deadline = time.monotonic() + 240
+    while len(list(folder.glob("*/*.json"))) < 4 and time.monotonic() < deadline and process.runs:
+        time.sleep(0.02)
 
 
 def test_a_process_that_trains_nothing_does_not_load_what_trains(
@@ -184,21 +192,42 @@ def test_a_killed_teacher_goes_on_where_it_was_and_its_joules_are_kept(
     exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     config = experiment_file("kd")
-    slow = ["--run", "kd-1", "--set", "data.train_blocks=600", "--set", "logit_cache.blocks_per_shard=1"]
-    process = start(exporter, config, tmp_path, *slow)
+    process = start(exporter, config, tmp_path, *SLOW)
     folder = tmp_path / "artifacts" / "logit_cache"
-    deadline = time.monotonic() + 240
-    while len(list(folder.glob("*/*.json"))) < 4 and time.monotonic() < deadline and process.runs:
-        time.sleep(0.02)
+    wait_for_shards(folder, process)
     process.kill()
     made = {path: path.stat().st_mtime_ns for path in folder.glob("*/*.arrow") if path.with_suffix(".json").exists()}
     assert 0 < len(made) < 600
     before = record_of(exporter, "kd-1")["joules"]
-    output = start(exporter, config, tmp_path, *slow, "--phase", "teacher").finish()
+    output = start(exporter, config, tmp_path, *SLOW, "--phase", "teacher").finish()
     assert "going on with cached teacher logits" in output
     assert all(path.stat().st_mtime_ns == written for path, written in made.items())
     assert len(list(folder.glob("*/*.arrow"))) == 600
     assert record_of(exporter, "kd-1")["joules"] >= before > 0
+
+
+def test_a_run_that_is_told_to_end_ends_its_stage_at_once(
+    exporter: Exporter, experiment_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    process = start(exporter, experiment_file("kd"), tmp_path, *SLOW)
+    wait_for_shards(tmp_path / "artifacts" / "logit_cache", process)
+    assert process.terminate() == 130
+    assert "what is on disk is kept" in (tmp_path / "output.txt").read_text()
+    assert exporter.http.get("/api/v1/stage").json() == []
+    states = {window["phase"]: window["state"] for window in exporter.http.get("/api/v1/windows?run=kd-1").json()}
+    assert states["logit_caching"] == "failed"
+
+
+def test_what_was_ignored_before_it_began_stays_so() -> None:
+    script = (
+        "import os, signal; from joulemark_workloads.termination import interrupt_when_terminated as prepare\n"
+        "prepare(); os.kill(os.getpid(), signal.SIGHUP); print('goes on', flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)"
+    )
+    command = ["sh", "-c", 'trap "" HUP; exec "$@"', "nohup", sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "goes on\n"
+    assert "Terminated" in done.stderr
 
 
 def test_a_failed_phase_is_closed_with_its_joules_and_tried_again(

@@ -15,6 +15,7 @@ from .config import PHASES, Cell, cells_of, read_document
 from .errors import BudgetSpent, WorkloadError
 from .phases.hub_keys import hub_keys
 from .plan.show import show
+from .termination import interrupt_when_terminated
 
 _EPILOG = """Examples:
 
@@ -77,12 +78,13 @@ def run(
     from .sweep.command import run_grid
     from .sweep.runner import Options
 
+    options = Options(work_dir, tag, run, url, phase or PHASES, baseline, even_if_busy, max_kwh, max_hours, tables)
     ranks.join()
     try:
-        run_grid(
-            cells,
-            Options(work_dir, tag, run, url, phase or PHASES, baseline, even_if_busy, max_kwh, max_hours, tables),
-        )
+        run_grid(cells, options)
+    except KeyboardInterrupt as interrupt:
+        console.print("[yellow]interrupted[/]; what is on disk is kept and used next time")
+        raise typer.Exit(_INTERRUPTED) from interrupt
     finally:
         ranks.leave()
     return None
@@ -126,6 +128,7 @@ def _prepare_environment(cells: list[Cell], work_dir: Path) -> None:
 
 def main() -> None:
     """Run the command line; an expected error is one clear message and exit code 2."""
+    interrupt_when_terminated()
     try:
         app()
     except BudgetSpent as spent:
@@ -134,9 +137,6 @@ def main() -> None:
     except WorkloadError as error:
         console.print("[bold red]joulemark:[/]", escape(str(error)))
         sys.exit(2)
-    except KeyboardInterrupt:
-        console.print("[yellow]interrupted[/]; what is on disk is kept and used next time")
-        sys.exit(_INTERRUPTED)
 
 
 if __name__ == "__main__":

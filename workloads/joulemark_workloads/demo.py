@@ -7,7 +7,6 @@ report through the command line.
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -24,20 +23,15 @@ from . import stack as stacks
 from .config import PHASES, Cell, cells_of, read_document
 from .errors import WorkloadError
 from .stack import HOME, Stack, StackError
+from .termination import Terminated, interrupt_when_terminated
 
 console = Console(soft_wrap=True, highlight=False)
 WORK = HOME / "work"
 REPORT = Path("report")
 # Two scrapes and a rule evaluation after the last stage, so that Prometheus has seen its end.
 _SETTLE_SECONDS = 30.0
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP: an interrupt that the child has not had."""
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise Terminated(number, frame)
+# What the runs may take to end when they are told to.
+_END_SECONDS = 30.0
 
 
 def main(
@@ -48,8 +42,7 @@ def main(
     """Run the experiment's pipelines under a meter and report."""
     began = time.monotonic()
     # A closed terminal or a stopped service must end what was started just as Ctrl-C does.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    interrupt_when_terminated()
     found = stacks.running()
     try:
         cells = cells_of(read_document(config))
@@ -127,13 +120,14 @@ def _run_cells(stack: Stack, config: Path, tag: str) -> int:
     child = subprocess.Popen(command)
     try:
         return child.wait()
-    except Terminated:
-        child.send_signal(signal.SIGINT)
-        child.wait(timeout=30)
-        raise
-    except KeyboardInterrupt:
-        # The terminal has interrupted the child as well: let it close its stage and keep what it has.
-        child.wait(timeout=30)
+    except KeyboardInterrupt as interrupt:
+        # A terminal has interrupted the child as well: let it close its stage and keep what it has.
+        if isinstance(interrupt, Terminated):
+            child.terminate()
+        try:
+            child.wait(timeout=_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
         raise
 
 
