@@ -12,7 +12,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def interrupt_when_terminated() -> None:
-    """Let SIGTERM and SIGHUP raise Terminated in the main thread, so that an open stage ends now and not with its lease.
+    """Let SIGTERM and SIGHUP raise Terminated in the main thread: an open stage ends now and not with its lease.
 
     The first process of a container would not end by SIGTERM at all. What is ignored already, as SIGHUP under nohup,
     stays so.
@@ -22,7 +22,7 @@ def interrupt_when_terminated() -> None:
             signal.signal(number, _interrupt)
 
 
-def _interrupt(number: int, frame: object) -> None:
+def _interrupt(number: int, _: object) -> None:
     # To be told again must not break off what ends it; children do not inherit this, as they would ignoring it.
     for each in _TOLD_TO_END:
         signal.signal(each, lambda *_: None)
