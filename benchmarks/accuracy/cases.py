@@ -78,6 +78,7 @@ _NOTHING = Wanted()
 class Case:
     """One row: the card's sensors, the stages, what goes wrong, and what is wanted of it.
 
+    With `lags` power changes so many seconds after each transition, between the two: before it where that is negative.
     `best_today` is the best that another tool does in the same case, in words, "" where none was measured.
     """
 
@@ -87,6 +88,7 @@ class Case:
     draw_card: bool = False
     gpus: int = 1
     use_counter: bool = True
+    lags: tuple[float, float] | None = None
     faults: Sequence[Fault] = ()
     best_today: str = ""
     wanted: Wanted = _NOTHING
@@ -122,13 +124,16 @@ CASES = (
     Case("five stages, 20 ms tick", _fixed(FIVE), {"tick": 0.02, "power_tick": 0.02}, wanted=_LONG),
     Case("five stages, waves of 3.13 and 4.83 Hz", _fixed(five_at(3.13, 4.83)), wanted=_LONG),
     Case("five stages, waves of 2 and 4 Hz", _fixed(five_at(2.0, 4.0)), wanted=_LONG),
-    # As fast as the ticks: inside a tick that a boundary splits power is not even, and nothing shows how it was.
+    # As fast as the ticks: inside a tick that a boundary splits power is not even, and only the gauge shows that.
     Case("five stages, waves of 9.7 and 10 Hz", _fixed(five_at(9.7, 10.0)), wanted=_LONG),
     Case("five stages, eight GPUs, calls of 1 ms", _fixed(FIVE), {"latency": 0.001}, gpus=8, wanted=_LONG),
     Case("five stages, ticks uneven by ±5 ms", _fixed(FIVE), {"jitter": 0.1}, wanted=_LONG),
     Case("five stages, ticks uneven by ±15 ms", _fixed(FIVE), {"jitter": 0.3}, wanted=_LONG),
     Case("twenty of 0.35 s, ticks uneven by ±5 ms", _fixed(TWENTY), {"jitter": 0.1}, wanted=_SHORT),
     Case("twenty of 0.35 s, ticks uneven by ±15 ms", _fixed(TWENTY), {"jitter": 0.3}, wanted=_SHORT),
+    Case("five stages, power changes up to 50 ms late", _fixed(FIVE), lags=(0.0, 0.05)),
+    Case("five stages, power changes up to 20 ms early or late", _fixed(FIVE), lags=(-0.02, 0.02)),
+    Case("twenty of 0.35 s, power changes up to 20 ms early or late", _fixed(TWENTY), lags=(-0.02, 0.02)),
     Case("drawn stages on drawn cards", drawn, draw_card=True),
     Case("drawn square waves of 2 to 8 Hz, no counter", squares, use_counter=False),
     Case(

@@ -72,7 +72,7 @@ def measure(case: Case, library: Path, folder: Path, runs: int) -> Result:
     for seed in range(runs):
         bench = _bench(case, library, folder, seed)
         began = bench.clock.steady()
-        errors = bench.run(case.stages(random.Random(seed)))
+        errors = _run(case, bench, random.Random(seed))
         stages += errors
         windows += _windows(errors)
         totals.append(_total(errors))
@@ -84,6 +84,14 @@ def measure(case: Case, library: Path, folder: Path, runs: int) -> Result:
     return Result(
         case, tuple(stages), tuple(windows), tuple(totals), tuple(gaps), max(residuals), statistics.fmean(reads)
     )
+
+
+def _run(case: Case, bench: VirtualBench, chance: random.Random) -> list[StageError]:
+    stages = case.stages(chance)
+    if not case.lags:
+        return bench.run(stages)
+    least, most = case.lags
+    return bench.run_apart(stages, lambda: chance.uniform(least, most))
 
 
 def _bench(case: Case, library: Path, folder: Path, seed: int) -> VirtualBench:

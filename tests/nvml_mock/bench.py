@@ -141,6 +141,26 @@ class VirtualBench:
         self.wait(3.0)
         return self.errors()
 
+    def run_apart(
+        self, stages: Sequence[tuple[str, float, Shape]], lag: Callable[[], float], idle: float = 60.0
+    ) -> list[StageError]:
+        """The same with power that changes so many seconds after each transition, before it where that is negative."""
+        at = self.clock.steady() + 1.0
+        begins = []
+        for _, seconds, shape in stages:
+            begins.append(at)
+            self.script.power(at + lag(), shape)
+            at += seconds
+        self.script.power(at + lag(), Constant(idle))
+        self.script.save()
+        for begin, (name, _, _) in zip(begins, stages, strict=True):
+            self.go_on_until(begin)
+            self.begin(name)
+        self.go_on_until(at)
+        self.end()
+        self.wait(3.0)
+        return self.errors()
+
     def errors(self) -> list[StageError]:
         """What every stage on every GPU came to."""
         found = []

@@ -8,6 +8,9 @@ squares answer under the one constraint that the parts add up to the total E is
 
 so that next to a stage of steady power nearly all that is unknown goes to the other side. That is the posterior mean
 of independent Gaussians given their sum.
+
+A load does not change at the very instant at which its stage does. How much later or earlier shows in what E misses of
+the sum of m, where power is steady: that is then in the part where power was another than its stage's.
 """
 
 from __future__ import annotations
@@ -34,6 +37,10 @@ _TIMED = 0.25
 _INSIDE = 0.2
 # How well the instant is known at which a stage's power really changed.
 _INSTANT_SECONDS = 0.0003
+# How much later or earlier than its stage a load changes, as a standard deviation and at most.
+_LAG_SECONDS, _MOST_LAG_SECONDS = 0.02, 0.05
+# Variance of either of two answers, as a part of the square of their difference, where one is as likely as the other.
+_EITHER = 0.25
 # A gain further from what is expected than so many standard deviations is a surprise.
 _SURPRISE = 3.0
 # The square of the same for a tick that lies between two looks, at any instant alike: it cannot be outside.
@@ -76,10 +83,19 @@ class Part(NamedTuple):
     variance: float
 
 
-def power_of(stretches: Sequence[Stretch], varied: float = 0.0) -> Power | None:
+class _Lag(NamedTuple):
+    """Which of two parts holds what power drew that changed late or early: its variance, and the most it can be."""
+
+    part: int
+    variance: float
+    most: float
+
+
+def power_of(stretches: Sequence[Stretch], varied: float = 0.0, shown: float | None = None) -> Power | None:
     """The power of a stage from its stretches, nearest to the boundary first; None without any.
 
-    `varied` is the standard deviation in watts that a gauge saw from sample to sample, if there is one.
+    `varied` is the standard deviation in watts that a gauge saw from sample to sample, if there is one; `shown` is a
+    single sample of it: power that repeats with the ticks is seen only in how far that is from the mean.
     """
     near = [stretch for stretch in stretches[:NEAREST] if stretch.well_timed] or stretches[:NEAREST]
     if not near:
@@ -99,7 +115,8 @@ def power_of(stretches: Sequence[Stretch], varied: float = 0.0) -> Power | None:
     else:
         squares = [(stretch.joules / stretch.seconds - watts) ** 2 for stretch in near]
         varies = _WITHIN * math.sqrt(sum(squares) / (len(squares) - 1))
-    return Power(watts, math.hypot(max(varies, varied), timing, _LEAST_VARIATION * watts))
+    inside = 0.0 if shown is None else abs(shown - watts)
+    return Power(watts, math.hypot(max(varies, varied, inside), timing, _LEAST_VARIATION * watts))
 
 
 def split(
@@ -127,10 +144,20 @@ def split(
         # More can only be where power was not yet what the device draws at most.
         room = [(most_watts - power.watts) * time for power, time in zip(powers, seconds, strict=True)]
     loose = sum([tick.spread**2 for tick in (begin, end) if tick.spread > _LOOSE * (end.at - begin.at)])
-    beyond = _beyond(missing, sum(variances), most**2 * loose)
-    variances = _spread(_less_sure(variances, expected, missing), room, beyond)
-    whole = sum(variances)
-    unseen = _unseen_inside(expected, variances)
+    in_step = _as_surprising(variances, expected, missing, room, most**2 * loose)
+    unseen = _unseen_inside(expected, in_step)
+    lag = _lag(missing, seconds, powers, variances)
+    if lag:
+        variances[lag.part] += lag.variance
+        variances = _as_surprising(variances, expected, missing, room, most**2 * loose)
+        other = min(lag.most, abs(missing) * (1 - in_step[lag.part] / sum(in_step)))
+        return _parts(gained, expected, variances, [x + _EITHER * other * other for x in unseen])
+    return _parts(gained, expected, in_step, unseen)
+
+
+def _parts(gained: float, expected: Sequence[float], variances: Sequence[float], unseen: Sequence[float]) -> list[Part]:
+    """What each part has, by its variance, of what is missing; with what is in its bound alone."""
+    whole, missing = sum(variances), gained - sum(expected)
     parts = [max(0.0, m + missing * v / whole) for m, v in zip(expected, variances, strict=True)]
     scale = gained / sum(parts) if sum(parts) > 0 else 0.0
     parts = [part * scale for part in parts]
@@ -140,6 +167,29 @@ def split(
     return [
         Part(e, min(v * (1 - v / whole) + more, gained**2)) for e, v, more in zip(parts, variances, unseen, strict=True)
     ]
+
+
+def _as_surprising(
+    variances: list[float], expected: Sequence[float], missing: float, room: Sequence[float], placed: float
+) -> list[float]:
+    """The variances of the parts where what is missing is more than they explain."""
+    beyond = _beyond(missing, sum(variances), placed)
+    return _spread(_less_sure(variances, expected, missing), room, beyond)
+
+
+def _lag(missing: float, seconds: Sequence[float], powers: Sequence[Power], variances: Sequence[float]) -> _Lag | None:
+    """How power that changes later or earlier than its stage explains what is missing; None where that cannot be told.
+
+    Power of the stage before that goes on for a while is in the part after the cut, power of the next stage that has
+    come already in the part before: which of them it is, shows in whether something is missing or too much.
+    """
+    if len(powers) != 2:
+        return None
+    rise, varies = powers[1].watts - powers[0].watts, powers[0].deviation + powers[1].deviation
+    part = int(missing * rise < 0)
+    told = rise * min(_LAG_SECONDS, seconds[part])
+    unexplained = max(0.0, missing * missing - sum(variances))
+    return _Lag(part, min(told * told, unexplained), (abs(rise) + varies) * min(_MOST_LAG_SECONDS, seconds[part]))
 
 
 def _less_sure(variances: list[float], expected: Sequence[float], missing: float) -> list[float]:

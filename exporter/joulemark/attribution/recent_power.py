@@ -11,6 +11,8 @@ from collections.abc import Iterable
 MAX_BRIDGE_SECONDS = 2.0
 # So many samples of one device may come before another's next.
 _MOST_SAMPLES = 64
+# So many hand-overs may come before the counter's ticks around one are known.
+_MOST_ENDS = 64
 
 
 class RecentPower:
@@ -23,9 +25,12 @@ class RecentPower:
         self._held_since = self.latest = -math.inf
         self._samples: deque[tuple[float, float]] = deque(maxlen=_MOST_SAMPLES)
         self._mean_until = -math.inf
+        # When those who held it before were followed by others, each with the last sample that tells of them.
+        self._ends: deque[tuple[float, tuple[float, float] | None]] = deque(maxlen=_MOST_ENDS)
 
     def hand_over(self, at: float) -> None:
         """Others hold it from an instant on: what was drawn before is none of theirs."""
+        self._ends.append((at, self._last))
         self._held_since, self.latest = at, -math.inf
         self._samples.clear()
 
@@ -42,6 +47,15 @@ class RecentPower:
         """Take what was drawn on average since this was called before."""
         since, self._mean_until = self._mean_until, at
         self.see(at, watts, since=since)
+
+    def last_watts(self, until: float) -> float | None:
+        """The last sample of whoever held it until an instant, also one to come; None where none tells of them."""
+        last = next((sample for at, sample in self._ends if at >= until), self._last)
+        return last[1] if last and last[0] <= until else None
+
+    @property
+    def _last(self) -> tuple[float, float] | None:
+        return self._samples[-1] if self._samples else None
 
     @property
     def most_watts(self) -> float:

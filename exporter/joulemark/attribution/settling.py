@@ -152,8 +152,9 @@ class Settling:
         return len(self._ahead) > _TELLING_TICKS and len(self._clean_after(len(inside))) >= _TELLING_TICKS
 
     def _split(self, begin: Tick, end: Tick, inside: list[Boundary], books: Bookings) -> None:
-        varied = self._power.variations
-        before, after = power_of(list(self._clean), varied[0]), power_of(self._clean_after(len(inside)), varied[1])
+        varied, shown = self._power.variations, self._power.recent.last_watts
+        before = power_of(list(self._clean), varied[0], shown(inside[0][0]))
+        after = power_of(self._clean_after(len(inside)), varied[1], shown(self._hand_overs.after(len(inside))))
         unseen = end.at - begin.at > MAX_BRIDGE_SECONDS or self._hole.overlaps(begin.at, end.at)
         if unseen:
             # Over seconds that nobody saw, power may have been anything.
