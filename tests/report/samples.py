@@ -109,6 +109,13 @@ def seeds() -> dict[str, dict[str, Any]]:
     return {run["run"]: run for run in runs}
 
 
+def apart(run: str, **fields: Any) -> dict[str, Any]:
+    """A run of one stage of 30 s whose gauge integrates to 10 % more than its counter."""
+    known = {"joules_by_device": {"gpu0": 12_000.0}, "power_integral_joules_by_device": {"gpu0": 13_200.0}}
+    steady = {"seconds": 30.0, "peak_watts": 440.0, "power_integral_joules": 13_200.0}
+    return record(run, [stage("teacher", 12_000.0, **{**known, **steady, **fields})], pipeline="kd", student="s")
+
+
 def report_of(
     records: Mapping[str, Mapping[str, Any]], prometheus: Mapping[StageKey, float] | None = None, **fields: Any
 ) -> Report:

@@ -54,7 +54,32 @@ def test_it_is_told_in_words_the_largest_first() -> None:
     comparison = report_of(demo(), compared_runs=("sft-1", "kd-1")).comparison
     assert comparison is not None
     lines = explained(comparison)
-    assert lines[0] == "kd-1 used 180 J more than sft-1 (1.25 times)."
-    assert lines[1] == "teacher: +300 J, as only kd-1 has it."
-    assert lines[2].startswith("student: −100 J")
+    assert lines[0] == "kd-1 used 180 ± 1 J more than sft-1 (1.25 times)."
+    assert lines[1] == "teacher: +300.0 ± 0.2 J, as only kd-1 has it."
+    assert lines[2].startswith("student: −100.0 ± 0.5 J")
     assert footnotes(report_of(demo(), compared_runs=("sft-1", "kd-1")))[:3] == lines[:3]
+
+
+def test_a_difference_within_its_bound_is_told_as_such_and_not_explained() -> None:
+    a = [stage("student", 600.0, uncertainty_joules=3.0), stage("eval", 50.0, uncertainty_joules=1.0)]
+    b = [stage("student", 605.0, uncertainty_joules=2.0), stage("eval", 53.0, uncertainty_joules=1.0, seconds=50.0)]
+    found = compared(a, b)
+    assert [(one.joules, one.uncertainty_joules) for one in found.stages] == [(5.0, 5.0), (3.0, 2.0)]
+    assert (found.joules, found.uncertainty_joules) == (8.0, 7.0)
+    whole, student, rest = explained(found)
+    assert whole == "b used 8.00 ± 7.00 J more than a (1.01 times)."
+    assert student == "student: +5.00 ± 5.00 J, no more than its bound: it may be none."
+    assert rest == "eval: +3.00 ± 2.00 J: +11.6 ± 0.2 J from time and −8.55 ± 2.02 J from power."
+    assert (
+        explained(compared(a, a))[0]
+        == "b used 0 ± 8 J more than a (1.00 times), no more than its bound: it may be none."
+    )
+
+
+def test_a_difference_from_what_has_no_bound_has_none() -> None:
+    imported = {**record("a", [stage("eval", 50.0)]), "uncertainty_joules": None}
+    imported["stages"] = [stage("eval", 50.0, uncertainty_joules=None)]
+    found = report_of({"a": imported, "b": record("b", [stage("eval", 51.0)])}, compared_runs=("a", "b")).comparison
+    assert found is not None
+    assert found.uncertainty_joules is found.stages[0].uncertainty_joules is None
+    assert explained(found)[0] == "b used 1.00 J more than a (1.02 times)."

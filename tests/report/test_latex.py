@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from accounting.published import published_records
-from report.samples import FACTORS, HOSTILE, everything, record, report_of, stage
+from report.samples import FACTORS, HOSTILE, apart, everything, record, report_of, stage
 
 from joulemark.report import Report, as_text, make_report
 
@@ -43,11 +43,13 @@ def test_an_origin_that_all_runs_share_is_in_the_caption_alone() -> None:
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex: apt-get install texlive-latex-recommended")
-@pytest.mark.parametrize("what", ["published", "hostile", "everything"])
+@pytest.mark.parametrize("what", ["published", "hostile", "everything", "doubted"])
 def test_it_compiles_and_no_table_is_wider_than_the_text(what: str, tmp_path: Path) -> None:
     records = published_records(tmp_path)
     paper = make_report(list(records), records, factors=FACTORS)
-    report = {"published": paper, "hostile": hostile(), "everything": everything()}[what]
+    doubted = report_of({HOSTILE: apart(HOSTILE)})
+    made = {"published": paper, "hostile": hostile(), "everything": everything(), "doubted": doubted}
+    report = made[what]
     (tmp_path / "report.tex").write_text(as_text(report, "latex"))
     (tmp_path / "main.tex").write_text(
         rf"\documentclass{{article}}{NEEDED}\begin{{document}}\input{{report}}\end{{document}}"

@@ -74,7 +74,7 @@ def test_the_page_tells_share_bounds_baseline_and_reuse() -> None:
         "kd-1: 900.0 ± 0.5 J; 33.3 % of its energy is teacher-side; 1.25 times the energy of its baseline sft-1" in text
     )
     assert "300.0 ± 0.2" in text
-    assert "made by kd-1 for 300 J; used by 2 runs (kd-1, kd-2)" in text
+    assert "made by kd-1 for 300.0 ± 0.2 J; used by 2 runs (kd-1, kd-2)" in text
     assert "idle cpu0 3.2 W" in text
     assert "Was it worth it?" in text
 

@@ -17,9 +17,9 @@ SEEN = {("kd-1", "teacher", "logit_caching"): 297.0, ("kd-1", "student", "kd"): 
 def test_a_run_that_reuses_an_artifact_says_what_it_cost_whom() -> None:
     report = report_of(demo())
     lines = footnotes(report)
-    assert "kd-2: 600.0 ± 0.2 J; 900 J with the teacher output that it took from other runs" in "\n".join(lines)
+    assert "kd-2: 600.0 ± 0.2 J; 900.0 ± 0.5 J with the teacher output that it took from other runs" in "\n".join(lines)
     (line,) = [line for line in lines if line.startswith("logit_cache")]
-    assert line == "logit_cache sha256:0123456789ab: made by kd-1 for 300 J; used by 2 runs (kd-1, kd-2)"
+    assert line == "logit_cache sha256:0123456789ab: made by kd-1 for 300.0 ± 0.2 J; used by 2 runs (kd-1, kd-2)"
     assert report.accounts[1].teacher_share == pytest.approx(300 / 900)
 
 

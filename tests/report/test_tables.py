@@ -236,7 +236,7 @@ def test_json_holds_all_that_follows() -> None:
     assert kd["co2e_grams"]["as_run"] == pytest.approx(890 / 3.6e6 * 1.2 * 56)
     assert kd["stages"][1]["agreement_percent"] == pytest.approx(100 * 580 / 590)
     cell = next(cell for cell in data["cells"] if "kd-0" in cell["runs"])
-    assert cell["energy_joules"]["as_run"] == {"mean": 900.0, "deviation": 10.0, "n": 3}
+    assert cell["energy_joules"]["as_run"] == {"mean": 900.0, "deviation": 10.0, "n": 3, "uncertainty_joules": 0.5}
     assert data["comparison"]["joules"] == 200.0
     assert [device["device"] for device in data["devices"]] == ["cpu0"], "no device that no run used"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..run_record import RunRecord
@@ -15,25 +15,29 @@ from .breakeven import (
     serving_joules_per_token,
     stage_joules,
 )
-from .formulas import run_joules_per_token, sum_if_whole
+from .formulas import mean_if_whole, run_joules_per_token, sum_if_whole
 from .pareto import Point, frontier
 from .quality import Quality, quality_of, references_of
-from .reuse import ACCOUNTINGS, Bill, artifacts_of, bill_of, own_teacher_joules
+from .repeats import Spread
+from .reuse import ACCOUNTINGS, Bill, artifacts_of, bill_of, own_teacher_joules, stage_uncertainty_joules
 
 
 @dataclass(frozen=True)
 class RunFigures:
     """What follows from one run's energy, `docs/accounting.md`; None is absent, for a reason where one can be named.
 
-    Energy in joules, throughput in trained tokens per second. `optimal` and `optimal_with_throughput` say by accounting
-    whether the run is on the frontier; an accounting in which it has no place is left out.
+    Energy and its bounds in joules, throughput in trained tokens per second; `baseline_student_deviation` is in joules
+    that between several baselines. `optimal` and `optimal_with_throughput` say by accounting whether the run is on the
+    frontier; an accounting in which it has no place is left out.
     """
 
     run: str
     origin: str
     bill: Bill
     own_teacher_joules: float
+    own_teacher_uncertainty_joules: float | None
     student_joules: float
+    student_uncertainty_joules: float | None
     net_joules: float | None
     trained_tokens: int
     joules_per_token: float | None
@@ -41,7 +45,10 @@ class RunFigures:
     quality: Quality
     baselines: tuple[str, ...]
     baseline_joules: float | None
+    baseline_uncertainty_joules: float | None
     baseline_student_joules: float | None
+    baseline_student_uncertainty_joules: float | None
+    baseline_student_deviation: float | None
     reuses: Breakeven
     serving_joules_per_token: float | None
     reference_joules_per_token: float | None
@@ -96,21 +103,29 @@ def _figures(
     bill = bills[record.run]
     found = baselines_of(record, records)
     trained = [other for other in found if stage_joules(other, "student") > 0]
+    students = Spread.of(stage_joules(other, "student") for other in trained)
     tokens = sum(stage.tokens.get("trained", 0) for stage in record.stages)
     return RunFigures(
         run=record.run,
         origin=record.origin,
         bill=bill,
         own_teacher_joules=own_teacher_joules(record),
+        own_teacher_uncertainty_joules=stage_uncertainty_joules(record, "teacher"),
         student_joules=stage_joules(record, "student"),
+        student_uncertainty_joules=stage_uncertainty_joules(record, "student"),
         net_joules=net_joules(record),
         trained_tokens=tokens,
         joules_per_token=run_joules_per_token(record.joules, tokens),
         throughput=throughput(record),
         quality=quality,
         baselines=tuple(other.run for other in found),
-        baseline_joules=_mean(other.joules for other in found),
-        baseline_student_joules=_mean(stage_joules(other, "student") for other in trained),
+        baseline_joules=mean_if_whole(other.joules for other in found),
+        baseline_uncertainty_joules=mean_if_whole(other.uncertainty_joules for other in found),
+        baseline_student_joules=students.mean,
+        baseline_student_uncertainty_joules=mean_if_whole(
+            stage_uncertainty_joules(other, "student") for other in trained
+        ),
+        baseline_student_deviation=students.deviation,
         reuses=breakeven_reuses(record, bill, trained),
         serving_joules_per_token=serving_joules_per_token([record]),
         reference_joules_per_token=reference_joules_per_token(record, records),
@@ -145,8 +160,3 @@ def _net(joules: Mapping[str, float], seconds: float | None, idle_watts: Mapping
     if seconds is None or any(device not in idle_watts for device in joules):
         return None
     return sum(value - idle_watts[device] * seconds for device, value in joules.items())
-
-
-def _mean(values: Iterable[float]) -> float | None:
-    known = list(values)
-    return sum(known) / len(known) if known else None

@@ -72,3 +72,10 @@ def sum_if_whole(values: Iterable[float | None]) -> float | None:
     parts = list(values)
     known = [value for value in parts if value is not None]
     return sum(known) if known and len(known) == len(parts) else None
+
+
+def mean_if_whole(values: Iterable[float | None]) -> float | None:
+    """The mean; None of nothing, and where a part is not known."""
+    parts = list(values)
+    whole = sum_if_whole(parts)
+    return None if whole is None else whole / len(parts)

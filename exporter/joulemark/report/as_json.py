@@ -12,13 +12,13 @@ from typing import Any
 from ..accounting import ACCOUNTINGS, Breakeven, Spread
 from . import derived
 from .cells import Cell, names_of, optimal_cells
-from .compare import Comparison, explained
+from .compare import Comparison, StageDifference, explained
 from .methods import methods
 from .notes import footnotes
 from .report import Report
 from .rows import Account, Row
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 
 
 def to_json(report: Report) -> str:
@@ -53,18 +53,24 @@ def _run(account: Account, report: Report) -> dict[str, Any]:
         "total": _row(account.total),
         "stages": [_row(row) for row in account.rows],
         "energy_joules": {name: figures.bill.joules(name) for name in ACCOUNTINGS},
+        "energy_uncertainty_joules": {name: figures.bill.uncertainty_joules(name) for name in ACCOUNTINGS},
         "net_joules": figures.net_joules,
         "own_teacher_joules": figures.own_teacher_joules,
+        "own_teacher_uncertainty_joules": figures.own_teacher_uncertainty_joules,
         "teacher_joules": figures.bill.teacher_joules,
+        "teacher_uncertainty_joules": figures.bill.teacher_uncertainty_joules,
         "teacher_share": account.teacher_share,
         "student_joules": figures.student_joules,
+        "student_uncertainty_joules": figures.student_uncertainty_joules,
         "trained_tokens": figures.trained_tokens,
         "joules_per_token": figures.joules_per_token,
         "tokens_per_second": figures.throughput,
         "quality": asdict(figures.quality),
         "baselines": list(figures.baselines),
         "baseline_joules": figures.baseline_joules,
+        "baseline_uncertainty_joules": figures.baseline_uncertainty_joules,
         "baseline_student_joules": figures.baseline_student_joules,
+        "baseline_student_uncertainty_joules": figures.baseline_student_uncertainty_joules,
         "breakeven_reuses": _breakeven(figures.reuses),
         "serving_joules_per_token": figures.serving_joules_per_token,
         "reference_joules_per_token": figures.reference_joules_per_token,
@@ -94,8 +100,8 @@ def _cells(report: Report) -> list[dict[str, Any]]:
             **{name: getattr(cell.key, name) for name in ("pipeline", "student", "teacher", "dataset", "origin")},
             "labels": dict(cell.key.labels),
             "runs": [account.run for account in cell.runs],
-            "energy_joules": {accounting: _spread(cell.energy(accounting)) for accounting in ACCOUNTINGS},
-            "stages": {stage: _spread(cell.stage(stage)) for stage in cell.stages()},
+            "energy_joules": {a: _bounded(cell.energy(a), cell.bound(a)) for a in ACCOUNTINGS},
+            "stages": {stage: _bounded(cell.stage(stage), cell.bound_of_stage(stage)) for stage in cell.stages()},
             **_cell_figures(cell),
             "pareto_optimal": {a: flags[index] for a, flags in best.items() if index in flags},
         }
@@ -117,6 +123,18 @@ def _spread(spread: Spread) -> dict[str, Any]:
     return asdict(spread)
 
 
+def _bounded(spread: Spread, bound: float | None) -> dict[str, Any]:
+    return {**asdict(spread), "uncertainty_joules": bound}
+
+
 def _comparison(comparison: Comparison) -> dict[str, Any]:
-    stages = [{**asdict(one), "joules": one.joules} for one in comparison.stages]
-    return {**asdict(comparison), "joules": comparison.joules, "stages": stages, "explained": explained(comparison)}
+    return {
+        **asdict(comparison),
+        **_difference(comparison),
+        "stages": [{**asdict(one), **_difference(one)} for one in comparison.stages],
+        "explained": explained(comparison),
+    }
+
+
+def _difference(between: Comparison | StageDifference) -> dict[str, float | None]:
+    return {"joules": between.joules, "uncertainty_joules": between.uncertainty_joules}

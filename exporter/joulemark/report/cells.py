@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..accounting import Breakeven, CellKey, Point, Reason, Spread, cells_of, frontier
+from ..accounting import Breakeven, CellKey, Point, Reason, Spread, cells_of, frontier, mean_if_whole
 from .numbers import short
 from .rows import Account
 
@@ -52,13 +52,43 @@ class Cell:
         """The stages of its runs in the order in which they come."""
         return list(dict.fromkeys(stage for account in self.runs for stage in account.joules_by_stage()))
 
-    def error(self, spread: Spread) -> float | None:
-        """What to draw or write after ±: the deviation between repeats, else one run's bound from ticks and gaps."""
-        return self.runs[0].total.uncertainty_joules if self.single else spread.deviation
+    def error(self, accounting: str) -> float | None:
+        """What to draw or write after ± of its joules: the deviation between repeats, of one run its bound."""
+        return self._error(self.energy(accounting), self.bound(accounting))
 
     def stage_error(self, stage: str) -> float | None:
         """The same of a stage."""
-        return self.runs[0].bound_of_stage(stage) if self.single else self.stage(stage).deviation
+        return self._error(self.stage(stage), self.bound_of_stage(stage))
+
+    def bound(self, accounting: str) -> float | None:
+        """Bound in joules of its mean energy: the mean of its runs' bounds; None where one of them is not known."""
+        bills = [account.figures.bill for account in self.runs]
+        return mean_if_whole(
+            bill.uncertainty_joules(accounting) for bill in bills if bill.joules(accounting) is not None
+        )
+
+    def bound_of_stage(self, stage: str) -> float | None:
+        """The same of a stage, of those runs that have it."""
+        return mean_if_whole(
+            account.bound_of_stage(stage) for account in self.runs if stage in account.joules_by_stage()
+        )
+
+    def teacher(self) -> tuple[float | None, float | None]:
+        """The full teacher cost in joules, and what to write after ±: runs that share one teacher do not repeat it."""
+        bills = [account.figures.bill for account in self.runs if account.figures.bill.teacher_joules]
+        spread = Spread.of(bill.teacher_joules for bill in bills)
+        return spread.mean, spread.deviation or mean_if_whole(bill.teacher_uncertainty_joules for bill in bills)
+
+    def baseline_student(self) -> tuple[float | None, float | None]:
+        """The same of the student stage of its baselines, which may be several: then their deviation."""
+        figures = [account.figures for account in self.runs if account.figures.baseline_student_joules]
+        spread = Spread.of(one.baseline_student_joules for one in figures)
+        between = spread.deviation or mean_if_whole(one.baseline_student_deviation for one in figures)
+        return spread.mean, between or mean_if_whole(one.baseline_student_uncertainty_joules for one in figures)
+
+    @staticmethod
+    def _error(spread: Spread, bound: float | None) -> float | None:
+        return bound if spread.n == 1 else spread.deviation
 
 
 def cells(accounts: Sequence[Account]) -> list[Cell]:

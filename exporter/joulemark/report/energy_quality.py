@@ -76,7 +76,7 @@ def _point(cell: Cell, name: str, accounting: str, factor: float, best: bool) ->
     energy, quality = cell.energy(accounting), cell.quality()
     assert energy.mean is not None
     assert quality.mean is not None
-    error = (cell.error(energy) or 0.0) * factor
+    error = (cell.error(accounting) or 0.0) * factor
     return _Point(energy.mean * factor, quality.mean, error, quality.deviation or 0.0, name, best)
 
 

@@ -12,8 +12,10 @@ from .rows import TOTAL
 
 # A gauge may be refreshed this seldom: power that goes up and down about its mean is told that much worse.
 _REFRESH_SECONDS = 0.1
-# A gauge that averages tells of a new stage so late: till then it shows power of what ran before.
-_LATE_SECONDS = 1.0
+# A gauge may average over so long (nvmlDeviceGetPowerUsage from Ampere on, NVML's documentation); no record says which
+# do. The meter holds the first sample that tells of a window alone back to its beginning; a window that is shorter has
+# none, so that all of its power may be of what ran before.
+_AVERAGING_SECONDS = 1.0
 
 
 class Apart(NamedTuple):
@@ -25,16 +27,18 @@ class Apart(NamedTuple):
 
 
 class _Held(NamedTuple):
-    """What a device drew in a stage by either estimator, and for how long in how many windows.
+    """What a device drew in a stage by either estimator, and for how long.
 
-    `variance` in joules squared is what power that goes up and down leaves unknown where it is sampled.
+    `variance` in joules squared is what power that goes up and down leaves unknown where it is sampled, `bound_joules`
+    the bound of `joules`; in `blurred_seconds` the gauge may have shown what ran before.
     """
 
     seconds: float
-    windows: int
     joules: float
     integral_joules: float
     variance: float
+    bound_joules: float
+    blurred_seconds: float
 
 
 def apart(record: RunRecord) -> list[Apart]:
@@ -42,7 +46,8 @@ def apart(record: RunRecord) -> list[Apart]:
     by_stage: dict[str, dict[str, list[_Held]]] = {}
     whole: dict[str, list[_Held]] = {}
     for stage in record.stages:
-        for device, held in _held(stage):
+        others = (other.windows for other in record.stages if other is not stage)
+        for device, held in _held(stage, max(others, default=0)):
             by_stage.setdefault(stage.stage, {}).setdefault(device, []).append(held)
             whole.setdefault(device, []).append(held)
     most = {device: max(held.joules / held.seconds for held in all_held) for device, all_held in whole.items()}
@@ -50,14 +55,25 @@ def apart(record: RunRecord) -> list[Apart]:
     return [one for one in found if one.devices]
 
 
-def _held(stage: StageRecord) -> Iterator[tuple[str, _Held]]:
-    """The devices of a stage that have both estimators."""
-    varied = _variation(stage)
+def _held(stage: StageRecord, nested: int) -> Iterator[tuple[str, _Held]]:
+    """The devices of a stage that have both estimators; up to `nested` windows of another stage may be inside it."""
+    varied, bound = _variation(stage), stage.uncertainty_joules or 0.0
     for device, integral in stage.power_integral_joules_by_device.items():
         joules = stage.joules_by_device.get(device, 0.0)
         if stage.seconds and joules > 0:
             variance = varied * joules**2 * _REFRESH_SECONDS / stage.seconds
-            yield device, _Held(stage.seconds, stage.windows, joules, integral, variance)
+            # An average is late by half its length: at a window's end it lacks what power has risen by since.
+            late = _AVERAGING_SECONDS / 2 * varied * joules / stage.seconds
+            variance += max(1, stage.windows) * late**2
+            blurred = _blurred_seconds(stage.seconds, stage.windows, nested)
+            yield device, _Held(stage.seconds, joules, integral, variance, bound * joules / stage.joules, blurred)
+
+
+def _blurred_seconds(seconds: float, windows: int, nested: int) -> float:
+    """Seconds that windows shorter than an average may hold: of several all but one may be as short as that."""
+    if seconds < _AVERAGING_SECONDS * (windows + nested):
+        return seconds
+    return _AVERAGING_SECONDS * max(0, windows - 1)
 
 
 def _variation(stage: StageRecord) -> float:
@@ -75,9 +91,9 @@ def _apart(stage: str, devices: dict[str, list[_Held]], most: dict[str, float]) 
 
 
 def _unexplained(held: list[_Held], most_watts: float) -> float | None:
-    """How far the two are apart, None where the threshold and what sampling may have missed leave room for it."""
+    """How far the two are apart, None where the threshold, bounds and what sampling may have missed leave room."""
     joules = math.fsum(one.joules for one in held)
     ratio = abs(math.fsum(one.integral_joules for one in held) / joules - 1)
-    late = _LATE_SECONDS * most_watts * sum(one.windows for one in held)
-    missed = (math.sqrt(math.fsum(one.variance for one in held)) + late) / joules
-    return ratio if ratio > ALERT_RATIO + missed else None
+    missed = math.sqrt(math.fsum(one.variance for one in held))
+    missed += math.fsum(one.bound_joules + most_watts * one.blurred_seconds for one in held)
+    return ratio if ratio > ALERT_RATIO + missed / joules else None

@@ -5,10 +5,11 @@ A table is never wider than the text: long heads are broken, and what is still t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from .methods import methods
-from .notes import marks
+from .notes import doubts, marks
 from .report import Report
 from .tables import Table, tables
 
@@ -27,9 +28,15 @@ _HEAD_CHARACTERS = 9
 
 
 def to_latex(report: Report) -> str:
-    """A file to input: every table as a float, then the methods paragraph; each caption marks what is not measured."""
+    """A file to input: every table as a float, then the methods paragraph.
+
+    Each caption marks what is not measured, and below each table stands what puts its joules in doubt.
+    """
     marked = " ".join(f"{line}." for line in marks(report.accounts))
-    floats = [_float(_told_by_caption(table), marked) for table in tables(report)]
+    doubted = doubts(report)
+    floats = [
+        _float(_told_by_caption(table), marked, [] if table.key == "scores" else doubted) for table in tables(report)
+    ]
     return _HEAD + "\n".join([*floats, f"\\paragraph{{Energy accounting.}} {_text(methods(report))}"]) + "\n"
 
 
@@ -40,7 +47,7 @@ def _told_by_caption(table: Table) -> Table:
     return replace(table, columns=table.columns[:-1], rows=tuple(row[:-1] for row in table.rows))
 
 
-def _float(table: Table, marked: str) -> str:
+def _float(table: Table, marked: str, notes: Sequence[str]) -> str:
     align = "l" * table.words + "".join(
         "l" if name in ("origin", "frontier") else "r" for name in table.columns[table.words :]
     )
@@ -58,6 +65,7 @@ def _float(table: Table, marked: str) -> str:
         *(_row(row) for row in table.rows),
         "\\bottomrule",
         "\\end{tabular}}",
+        *(f"\\par\\smallskip\\parbox{{\\linewidth}}{{\\footnotesize\\raggedright {_text(note)}.}}" for note in notes),
         "\\end{table}",
     ]
     return "\n".join(lines) + "\n"

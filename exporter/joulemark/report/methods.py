@@ -80,8 +80,8 @@ def _reuse(report: Report) -> str:
     shared = f", here by up to {users} runs" if users > 1 else ""
     return (
         f"Teacher energy is counted in full for every run ({ONE_OFF}) or divided by the runs that used the output "
-        f"(amortized{shared}). N* is the full teacher energy over what the student stage saves against the baseline's, "
-        "T* the extra energy over what serving a generated token saves against the reference."
+        f"(amortized{shared}), its bound likewise. N* is the full teacher energy over what the student stage saves "
+        "against the baseline's, T* the extra energy over what serving a generated token saves against the reference."
     )
 
 

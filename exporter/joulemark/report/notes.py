@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..accounting import Artifact
+from ..accounting import ONE_OFF, Artifact
 from ..attribution.agreement import ALERT_RATIO
 from .compare import explained
 from .estimators import apart
@@ -55,7 +55,8 @@ def _headline(account: Account) -> list[str]:
     if account.teacher_share:
         parts.append(f"{100 * account.teacher_share:.1f} % of its energy is teacher-side")
     if bill.one_off is not None and bill.one_off > bill.as_run:
-        parts.append(f"{amount(bill.one_off)} with the teacher output that it took from other runs")
+        full = amount(bill.one_off, bill.uncertainty_joules(ONE_OFF))
+        parts.append(f"{full} with the teacher output that it took from other runs")
     if figures.baseline_joules and bill.one_off is not None:
         ratio = bill.one_off / figures.baseline_joules
         parts.append(f"{ratio:.2f} times the energy of its baseline {', '.join(figures.baselines)}")
@@ -73,7 +74,8 @@ def _reuse(artifact: Artifact) -> str:
     users += f" ({', '.join(artifact.users)})" if artifact.users else ""
     if artifact.joules is None:
         return f"{what}: {users}; no known run made it, so what it cost is not known and is in no total"
-    return f"{what}: made by {', '.join(artifact.makers)} for {amount(artifact.joules)}; {users}"
+    cost = amount(artifact.joules, artifact.uncertainty_joules)
+    return f"{what}: made by {', '.join(artifact.makers)} for {cost}; {users}"
 
 
 def _unseen(account: Account) -> list[str]:
@@ -86,6 +88,11 @@ def _unseen(account: Account) -> list[str]:
         return [f"{account.run}: Prometheus has no sample of this run"]
     names = ", ".join(f"{row.stage}/{row.phase}" if row.phase else row.stage for row in unseen)
     return [f"{account.run}: Prometheus has no sample of {names}, so its total is not compared"]
+
+
+def doubts(report: Report) -> list[str]:
+    """What puts its joules in doubt, and not only the reading of them: estimators that disagree."""
+    return [line for account in report.accounts for line in _disagreeing(account)]
 
 
 def _disagreeing(account: Account) -> list[str]:

@@ -41,7 +41,7 @@ def stage_breakdown(report: Report, size: Size) -> Figure | None:
     figure = Figure(figsize=(size.width, 1.9 + rise * len(cells)), layout="constrained")
     axes = figure.subplots()
     names = names_in_pictures(cells)
-    longest = max(_total(cell).mean or 0.0 for cell in cells)
+    longest = max(_total(cell)[0].mean or 0.0 for cell in cells)
     furthest = max(_end_joules(cell) for cell in cells)
     factor, unit = scale(longest)
     for position, (name, cell) in enumerate(zip(names, cells, strict=True)):
@@ -70,8 +70,10 @@ def _borrowed(cell: Cell) -> float:
     return (whole.mean or 0.0) - (burnt.mean or 0.0)
 
 
-def _total(cell: Cell) -> Spread:
-    return cell.energy(ONE_OFF if _borrowed(cell) else AS_RUN)
+def _total(cell: Cell) -> tuple[Spread, float | None]:
+    """Joules of its whole bar, and what is drawn and written after ±."""
+    accounting = ONE_OFF if _borrowed(cell) else AS_RUN
+    return cell.energy(accounting), cell.error(accounting)
 
 
 def _borrowed_style() -> tuple[str, str, str]:
@@ -94,7 +96,7 @@ def _parts(cell: Cell) -> list[_Part]:
 
 
 def _bar(axes: Any, position: int, cell: Cell, factor: float, longest: float, size: Size) -> None:
-    left, total = 0.0, _total(cell)
+    left, (total, error) = 0.0, _total(cell)
     look = {"height": 0.5 if size.narrow else 0.62, "linewidth": 0.8}
     for part in _parts(cell):
         width = part.joules * factor
@@ -105,7 +107,6 @@ def _bar(axes: Any, position: int, cell: Cell, factor: float, longest: float, si
             middle = left + width / 2
             axes.text(middle, position, f"{share:.0%}", ha="center", va="center", fontsize=8.5, color=INK, bbox=box)
         left += width
-    error = cell.error(total)
     if error and error > longest / 1000:
         # Below the middle, where the shares are written.
         axes.errorbar(left, position + 0.2, xerr=error * factor, color=INK, capsize=3, linewidth=1.1)
@@ -113,15 +114,14 @@ def _bar(axes: Any, position: int, cell: Cell, factor: float, longest: float, si
 
 def _end_joules(cell: Cell) -> float:
     """Where the bar ends, its whisker included."""
-    total = _total(cell)
-    return (total.mean or 0.0) + (cell.error(total) or 0.0)
+    total, error = _total(cell)
+    return (total.mean or 0.0) + (error or 0.0)
 
 
 def _label(axes: Any, position: int, cell: Cell, factor: float, unit: str, size: Size) -> None:
     """The figure at the bar's end, after its whisker."""
-    total = _total(cell)
+    total, error = _total(cell)
     assert total.mean is not None
-    error = cell.error(total)
     text = f"{with_bound(total.mean * factor, error * factor if error else None)} {unit}"
     if not cell.single:
         text += f" ({len(cell.runs)} runs)"

@@ -64,7 +64,8 @@ def _end_to_end(report: Report) -> Table:
     return _table(
         report, "end_to_end", "End to end",
         "Energy of whole runs by who pays for the teacher; joules per token over the student's trained tokens; quality "
-        f"Q over the teacher's; the frontier is over one-off energy and Q. {_plus_minus(cells)}",
+        f"Q over the teacher's; the frontier is over one-off energy and Q. {_plus_minus(cells)}"
+        + (" A teacher's bound counts as its energy does, but is in no deviation." if owed or shared else ""),
         columns,
     )  # fmt: skip
 
@@ -92,21 +93,10 @@ def _breakeven(report: Report) -> Table | None:
     if not any(one.bill.teacher_joules or one.bill.teacher_joules is None for one in figures):
         return None
     unit = _Unit.of(report.cells)
-
-    def energy(get: Callable[..., float | None]) -> Callable[[int, Cell], str]:
-        return lambda _, cell: unit.text(cell.of(lambda one: get(one.figures)).mean)
-
-    def teacher(index: int, cell: Cell) -> str:
-        """With its bound where each run made its teacher's output itself."""
-        bills = [account.figures for account in cell.runs]
-        if all(one.bill.teacher_joules == one.own_teacher_joules for one in bills):
-            return unit.stage(cell, "teacher")
-        return energy(lambda one: one.bill.teacher_joules or None)(index, cell)
-
     columns: list[Column] = [
-        (f"teacher ({unit.name})", teacher),
+        (f"teacher ({unit.name})", lambda _, cell: unit.text(*cell.teacher())),
         (f"student ({unit.name})", lambda _, cell: unit.stage(cell, "student")),
-        (f"baseline's student ({unit.name})", energy(lambda one: one.baseline_student_joules)),
+        (f"baseline's student ({unit.name})", lambda _, cell: unit.text(*cell.baseline_student())),
         ("N*", lambda _, cell: _spread(cell.of(lambda one: one.figures.reuses.value), 2) or _why(cell, _reuses)),
         ("served J/token", lambda _, cell: digits(cell.of(lambda one: one.figures.serving_joules_per_token).mean)),
         ("reference J/token", lambda _, cell: digits(cell.of(lambda one: one.figures.reference_joules_per_token).mean)),
@@ -220,20 +210,16 @@ class _Unit:
         factor, name = scale(largest)
         return cls(factor, name, places_for(largest * factor))
 
-    def text(self, joules: float | None) -> str:
-        """So many joules, nothing where there are none."""
-        return "" if joules is None else fixed(joules * self.factor, self.places)
-
     def energy(self, cell: Cell, accounting: str) -> str:
         """A cell's energy in an accounting, with its deviation or bound."""
-        spread = cell.energy(accounting)
-        return self._with(spread.mean, cell.error(spread))
+        return self.text(cell.energy(accounting).mean, cell.error(accounting))
 
     def stage(self, cell: Cell, stage: str) -> str:
         """The energy of a cell's stage, with its deviation or bound."""
-        return self._with(cell.stage(stage).mean, cell.stage_error(stage))
+        return self.text(cell.stage(stage).mean, cell.stage_error(stage))
 
-    def _with(self, joules: float | None, error: float | None) -> str:
+    def text(self, joules: float | None, error: float | None) -> str:
+        """So many joules ± a deviation or bound, nothing where there are none."""
         if joules is None:
             return ""
         return with_bound(joules * self.factor, error * self.factor if error else None, self.places)
@@ -252,7 +238,10 @@ def _plus_minus(cells: Sequence[Cell]) -> str:
     """What ± means in this table."""
     kinds = []
     if any(not cell.single for cell in cells):
-        kinds.append("between runs that differ in seed alone the sample standard deviation")
-    if any(cell.single and cell.runs[0].total.uncertainty_joules is not None for cell in cells):
+        kinds.append(
+            "between runs that differ in seed alone the sample standard deviation (of what one of them has or all "
+            "share the bound)"
+        )
+    if any(cell.bound(AS_RUN) is not None for cell in cells if cell.single):
         kinds.append("of a single run (runs = 1: no spread) the bound from counter ticks and gaps")
     return f"± is {'; '.join(kinds)}." if kinds else "Every cell is a single run: no spread."
