@@ -32,7 +32,7 @@ def build() -> dashboard.Dashboard:
     board.row(5, (6, _teacher_share()), (6, _teacher_share_by_pipeline()), (5, _total()), (4, _watts()), (3, _lost()))
     board.row(10, (24, _runs()))
     board.row(12, (12, _stages()), (12, _shares()))
-    board.row(10, (24, _power()))
+    board.row(10, (10, _stage_figures()), (14, _power()))
     return board.made
 
 
@@ -149,7 +149,8 @@ def _stages() -> Any:
         About(
             "Where did each run's energy go?",
             f"Energy of each run by stage, as it burnt it; the stages add up to the run. The {ask.BARS} dearest of the "
-            "selected runs. Figures that are published as a whole show as end_to_end.",
+            "selected runs. Figures that are published as a whole show as end_to_end. The table below says how sure "
+            "each is.",
             units.WattHour,
             _NO_RUN,
         ),
@@ -175,6 +176,24 @@ def _shares() -> Any:
         stacked="percent",
     )
     return with_stage_colours(panels.coloured(panel, OTHER_STAGE))
+
+
+def _stage_figures() -> Any:
+    columns = {"run": "run", "stage": "stage", "Value #A": "energy", "Value #B": "±"}
+    panel = panels.rows(
+        About(
+            "What are the figures behind the bars, and how sure are they?",
+            "Energy of each stage of the same runs, as they burnt it, with its bound ±. The bound does not hold the "
+            "sensor's own error; it is empty for energy that others published.",
+            units.WattHour,
+            _NO_RUN,
+        ),
+        *tables(ask.KEYED_STAGE_WATT_HOURS, ask.KEYED_STAGE_UNCERTAINTY),
+        changes=[join("key"), *shown(columns), sorted_by("energy", descending=True), sorted_by("run")],
+    )
+    for name, width in (("stage", 100), ("energy", 85), ("±", 80)):
+        panel = column(panel, name, width=width)
+    return panel
 
 
 def _by_stage() -> list[Any]:

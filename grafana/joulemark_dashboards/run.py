@@ -220,27 +220,34 @@ def _stages() -> Any:
         ),
         changes=[join("stage"), *shown(columns), sorted_by("joules", descending=True)],
     )  # fmt: skip
-    for name, unit, decimals in (
-        ("share", units.PercentUnit, 1), ("mean power", units.Watt, None), ("time", units.Seconds, None),
-        ("tokens", units.Short, None),
-    ):  # fmt: skip
-        panel = column(panel, name, unit, decimals)
-    gauge = DynamicConfigValue(id_val="custom.cellOptions", value={"type": "gauge", "mode": "basic"})
-    return panel.override_by_name("share", [gauge, DynamicConfigValue(id_val="max", value=1)])
+    for name, unit in (("mean power", units.Watt), ("time", units.Seconds), ("tokens", units.Short)):
+        panel = column(panel, name, unit)
+    return _with_share(panel)
 
 
 def _phases() -> Any:
-    panel = panels.gauges(
+    columns = {
+        "stage": "stage", "phase": "phase", "Value #A": "joules", "Value #B": "± joules", "Value #C": "share",
+    }  # fmt: skip
+    panel = panels.rows(
         About(
             "And each phase?",
-            "Joules of each phase of each stage, evaluation that was nested in training included. Phases of a stage "
-            "add up to it.",
+            "Joules of each phase of each stage with its bound ±, and its share of the run; evaluation that was nested "
+            "in training included. Phases of a stage add up to it, and so do their bounds.",
             units.Joule,
             _NO_RUN,
         ),
-        *by_stage(ask.phase_joules, "{{stage}} {{phase}}", over=False),
+        *tables(ask.PHASE_JOULES, ask.PHASE_UNCERTAINTY, ask.PHASE_SHARE),
+        changes=[join("key"), *shown(columns), sorted_by("joules", descending=True)],
     )
-    return with_stage_colours(panels.coloured(panel.min(0), OTHER_STAGE))
+    return _with_share(panel)
+
+
+def _with_share(panel: Any) -> Any:
+    """The column `share` as a bar of the whole run."""
+    gauge = DynamicConfigValue(id_val="custom.cellOptions", value={"type": "gauge", "mode": "basic"})
+    panel = column(panel, "share", units.PercentUnit, 1)
+    return panel.override_by_name("share", [gauge, DynamicConfigValue(id_val="max", value=1)])
 
 
 def _per_token_over_time() -> Any:

@@ -36,18 +36,18 @@ def artifacts() -> Any:
     """What it made and used of teachers' output."""
     columns = {
         "artifact": "artifact", "Value #A": "produced", "Value #B": "consumed", "Value #C": "cost of making it",
-        "Value #D": "used by runs",
+        "Value #D": "±", "Value #E": "used by runs",
     }  # fmt: skip
     panel = panels.rows(
         About(
             "Which teacher output did it produce and consume?",
             "Artifacts such as logit caches and generated text, what making each once costs (the teacher stage of the "
-            "runs that made it, in equal parts over what they made), and how many runs used it. An empty cost means "
-            "that no known run made it.",
+            "runs that made it, in equal parts over what they made) with its bound ±, and how many runs used it. An "
+            "empty cost means that no known run made it.",
             units.WattHour,
             "No artifact: run.artifact(NAME, kind='logit_cache', role='produced' or 'consumed')",
         ),
-        *tables(ask.PRODUCED, ask.CONSUMED, ask.ARTIFACT_WATT_HOURS, ask.ARTIFACT_CONSUMERS),
+        *tables(ask.PRODUCED, ask.CONSUMED, ask.ARTIFACT_WATT_HOURS, ask.ARTIFACT_UNCERTAINTY, ask.ARTIFACT_CONSUMERS),
         changes=[join("artifact"), *shown(columns)],
     )
     for name in ("produced", "consumed"):
@@ -85,20 +85,21 @@ def hardware() -> Any:
 def estimators() -> Any:
     """The counters beside the integral of power."""
     columns = {
-        "stage": "stage", "Value #A": "energy counter", "Value #B": "power integrated", "Value #C": "disagreement",
-        "Value #D": "from scrapes",
+        "stage": "stage", "Value #A": "energy counter", "Value #B": "± joules", "Value #C": "power integrated",
+        "Value #D": "disagreement", "Value #E": "from scrapes",
     }  # fmt: skip
     panel = panels.rows(
         About(
             "Do the two estimators agree?",
             "Joules of each stage by the energy counter and by power that the exporter sampled and integrated, over "
             "the devices that have both, and their disagreement. More than 5 % over minutes: one of the sensors is "
-            "wrong; over seconds sampling alone may do that. The last is what Prometheus makes of watts it scraped, "
-            "of all devices: coarser, blind between scrapes.",
+            "wrong; over seconds sampling alone may do that. The bound ± is that of the counter's joules, and holds "
+            "all devices of the stage; of the other two none is known. The last is what Prometheus makes of watts it "
+            "scraped, of all devices: coarser, blind between scrapes.",
             units.Joule,
             "No device with two estimators: an NVIDIA GPU with an energy counter has both",
         ),
-        *tables(ask.BY_COUNTER, ask.BY_POWER, ask.DISAGREEMENT, ask.BY_SCRAPES),
+        *tables(ask.BY_COUNTER, ask.BY_COUNTER_UNCERTAINTY, ask.BY_POWER, ask.DISAGREEMENT, ask.BY_SCRAPES),
         changes=[join("stage"), *shown(columns), sorted_by("stage")],
     )
     return column(panel, "disagreement", units.PercentUnit, 2, 120)

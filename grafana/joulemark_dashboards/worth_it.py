@@ -86,21 +86,24 @@ def _drawn(colour: str, *, circle: bool, full: bool) -> list[DynamicConfigValue]
 
 def _places() -> Any:
     columns = {
-        "run": "run", "origin": "origin", "Value #A": "energy", "Value #B": "Q", "Value #C": "frontier",
+        "run": "run", "origin": "origin", "Value #A": "energy", "Value #B": "±", "Value #C": "Q",
+        "Value #D": "frontier",
     }  # fmt: skip
     panel = panels.rows(
         About(
             "What are the figures behind the points?",
-            "Energy in the chosen accounting and Q of each run, and whether it is on the frontier of its origin. "
+            "Energy in the chosen accounting with its bound ±, and Q of each run, and whether it is on the frontier "
+            "of its origin. A bound that cannot be known, as of published energy, is empty. "
             "Without joulemark frontier running and scraped, the last column is empty.",
             units.WattHour,
             _NO_SCORE,
         ),
-        *tables(ask.WATT_HOURS, ask.QUALITY, ask.FLAG, ask.FACTS_OF_RUN),
+        *tables(ask.WATT_HOURS, ask.UNCERTAINTY, ask.QUALITY, ask.FLAG, ask.FACTS_OF_RUN),
         changes=[join("run"), *shown(columns), sorted_by("energy")],
     )
     panel = column(panel, "Q", units.NoUnit, 2, 60)
-    panel = column(column(panel, "energy", width=100), "origin", width=100)
+    for name, width in (("energy", 85), ("±", 80), ("origin", 100)):
+        panel = column(panel, name, width=width)
     panel = panel.override_by_name("frontier", [words({"1": "yes", "0": "no"})])
     panel = column(panel, "frontier", units.NoUnit, 0, 80)
     return with_origin_marked(panels.linked(panel, "run", "Open this run", run_link("run")))
@@ -203,19 +206,19 @@ def _throughput() -> Any:
 def _footprint() -> Any:
     columns = {
         "run": "run", "pipeline": "pipeline", "student": "student", "origin": "origin", "Value #A": "energy",
-        "Value #B": "with PUE", "Value #C": "CO2e", "Value #D": "cost",
+        "Value #B": "±", "Value #C": "with PUE", "Value #D": "CO2e", "Value #E": "cost",
     }  # fmt: skip
     panel = panels.rows(
         About(
             "What would it emit and cost elsewhere?",
-            "kWh × PUE × grams per kWh, and kWh × PUE × price, of the energy in the chosen accounting, with the PUE, "
-            "zone and price chosen above. Derived, never measured: a yearly mean says nothing of the hour at which a "
-            "run ran. As configured means what the exporters say; it is empty where they say nothing, or "
-            "where the price is not set.",
+            "kWh × PUE × grams per kWh, and kWh × PUE × price, of the energy in the chosen accounting (± is its "
+            "bound), with the PUE, zone and price chosen above. Derived, never measured: a yearly mean says nothing of "
+            "the hour at which a run ran. As configured means what the exporters say; it is empty where they say "
+            "nothing, or where the price is not set.",
             units.WattHour,
             "No run yet",
         ),
-        *tables(ask.WATT_HOURS, ask.FACILITY_WATT_HOURS, ask.CO2E, ask.COST, ask.FACTS_OF_RUN),
+        *tables(ask.WATT_HOURS, ask.UNCERTAINTY, ask.FACILITY_WATT_HOURS, ask.CO2E, ask.COST, ask.FACTS_OF_RUN),
         changes=[join("run"), *shown(columns)],
     )
     for name, unit, decimals in (("CO2e", units.Gram, None), ("cost", units.NoUnit, None)):

@@ -30,6 +30,9 @@ _FAULTS = "Were there gaps or faults while it ran?"
 _TIMELINE = "Which stage and phase ran when?"
 _PHASES = "And each phase?"
 _POWER = "What draws the power, and when did stages change?"
+_STAGE_FIGURES = "What are the figures behind the bars, and how sure are they?"
+_POINT_FIGURES = "What are the figures behind the points?"
+_FOOTPRINT = "What would it emit and cost elsewhere?"
 _ARTIFACTS = "Which teacher output did it produce and consume?"
 
 Place = tuple[str, str]
@@ -37,10 +40,11 @@ _UNTIMED = {
     ("± how much?", "A"): _NO_BOUND,
     (_STAGES, "B"): _NO_BOUND,
     **{(_TIMELINE, ref): _NO_TIME for ref in "ABCDEF"},
-    (_PHASES, "F"): _NO_OTHER,
+    (_PHASES, "B"): _NO_BOUND,
+    (_ARTIFACTS, "D"): _NO_BOUND,
     ("How much power did each device draw for it?", "A"): _NO_TIME,
     ("On what hardware, and by which source?", "A"): _NO_TIME,
-    **{(_ESTIMATORS, ref): _NO_TIME for ref in "ABCD"},
+    **{(_ESTIMATORS, ref): _NO_TIME for ref in "ABCDE"},
     **{(_FAULTS, ref): _NO_TIME for ref in "ABC"},
     ("annotation Stage begins", "Anno"): _NO_TIME,
     ("annotation Gap in reading", "Anno"): _NO_TIME,
@@ -49,8 +53,12 @@ _UNTIMED = {
 _IMPORTED = {
     ("annotation Stage changes", "Anno"): _NO_TIME,
     (_TABLE, "B"): _NO_BOUND,
+    (_STAGE_FIGURES, "B"): _NO_BOUND,
     **{(_POWER, ref): _NO_TIME for ref in "ABCDEF"},
 }
+
+
+_UNBOUNDED = {(_POINT_FIGURES, "B"): _NO_BOUND, (_FOOTPRINT, "B"): _NO_BOUND}
 
 
 def _other_classes(*refs: str) -> dict[Place, str]:
@@ -71,7 +79,6 @@ EMPTY: dict[tuple[str, str], dict[Place, str]] = {
         ("How much CO2e?", "A"): _FACTORS,
         ("What did its energy cost?", "A"): _FACTORS,
         (_TIMELINE, "F"): _NO_OTHER,
-        (_PHASES, "F"): _NO_OTHER,
         (_FAULTS, "B"): _NO_FAULT,
         (_FAULTS, "C"): _NO_FAULT,
         ("annotation Gap in reading", "Anno"): _NO_FAULT,
@@ -81,19 +88,17 @@ EMPTY: dict[tuple[str, str], dict[Place, str]] = {
         ("How much CO2e?", "A"): _FACTORS,
         ("What did its energy cost?", "A"): _FACTORS,
         ("Net of idle?", "A"): "it ran no prerun and declared no idle power",
-        **{(_ARTIFACTS, ref): _NO_TEACHER for ref in "ABCD"},
-        **{(place, ref): _ONE_STAGE for place in (_TIMELINE, _PHASES) for ref in "ABCEF"},
+        **{(_ARTIFACTS, ref): _NO_TEACHER for ref in "ABCDE"},
+        **{(_TIMELINE, ref): _ONE_STAGE for ref in "ABCEF"},
         ("annotation Throttled", "Anno"): "the mock is at its power limit, which is no fault",
     },
     ("run", DEMO): {
         **_UNTIMED,
         (_ARTIFACTS, "A"): "it used what another run had produced",
-        (_PHASES, "C"): "it used what another run had produced",
     },
     ("run", PAPER): {
         **_UNTIMED,
         ("Net of idle?", "A"): "the paper prints no idle baseline",
-        (_PHASES, "A"): "the paper prints no prerun",
         (_STAGES, "D"): "the paper prints no times",
         (_STAGES, "E"): "the paper prints no times",
     },
@@ -115,12 +120,14 @@ EMPTY: dict[tuple[str, str], dict[Place, str]] = {
     },
     ("worth_it", DEMO): {
         **_other_classes("B", "C", "F", "G"),
+        **_UNBOUNDED,
         (_PARETO, "H"): _JUDGED,
         (_THROUGHPUT, "B"): _OTHER_ORIGIN,
         (_THROUGHPUT, "D"): _OTHER_ORIGIN,
     },
     ("worth_it", PAPER): {
         **_other_classes("B", "C", "D", "E"),
+        **_UNBOUNDED,
         (_PARETO, "H"): _JUDGED,
         (_VERDICTS, "C"): "one published figure a cell: no spread",
         (_VERDICTS, "E"): "the paper prints no energy of serving",

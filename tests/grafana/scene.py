@@ -25,7 +25,8 @@ from joulemark.imports import book
 
 GRAMS, PUE, PRICE = 344.14, 1.25, 0.3
 FACTORS = ("--carbon.zone", "DE", "--pue", str(PUE), "--price.per-kwh", str(PRICE), "--price.currency", "EUR")
-LIVE_RUN, GPU_RUN = "replay-kd", "mock-gpu-sft"
+# The last trains on what the first one's teacher made.
+LIVE_RUN, GPU_RUN, REUSE_RUN = "replay-kd", "mock-gpu-sft", "replay-reuse"
 # Stage, phase, seconds, tokens, and whether it is nested in the one before.
 SCRIPT: tuple[tuple[str, str, float, dict[str, int], bool], ...] = (
     ("prerun", "", 2.0, {}, False),
@@ -127,8 +128,9 @@ class Scene:
         return exporter.start()
 
     def _drive(self) -> None:
-        """The live run, stage by stage, and beside it a run on the mock GPUs that does not end and loses a GPU."""
+        """The live run, stage by stage; beside it one that reuses its teacher, and one that loses a mock GPU."""
         self._start_gpu_run()
+        reuse = self.demo.put_stage(REUSE_RUN, "student", ttl_seconds=600)["id"]
         declare(
             self.replay, LIVE_RUN, pipeline="kd", student="S", teacher="T", dataset="D",
             idle_watts={"gpu0": 60.0, "gpu1": 60.0},
@@ -147,6 +149,8 @@ class Scene:
         _beat(self.replay, outer["id"], {"trained": 12_000})
         for role in ("produced", "consumed"):
             _tell(self.replay, LIVE_RUN, "artifacts", artifact="replay-logits", kind="logit_cache", role=role)
+        _tell(self.demo, REUSE_RUN, "artifacts", artifact="replay-logits", kind="logit_cache", role="consumed")
+        self.demo.end_stage(reuse)
         _tell(self.replay, LIVE_RUN, "scores", benchmark="gsm8k", score=0.41, reference=0.62, n=1319)
         time.sleep(8)
 

@@ -11,12 +11,14 @@ from board_files import boards, panels
 from demo_ledger import RUNS, total_joules
 from grafana_code import Drawn, draw
 from prometheus_process import backfilled
-from scene import GPU_RUN, GRAMS, LIVE_RUN, PRICE, PUE, Scene
+from scene import GPU_RUN, GRAMS, LIVE_RUN, PRICE, PUE, REUSE_RUN, Scene
 
 pytestmark = pytest.mark.prometheus
 BOARDS = boards()
 PARETO = "Which runs does no other beat in energy and quality?"
 VERDICTS = "After how many reuses, and how many served tokens, does distilling pay?"
+FIGURES = "What are the figures behind the points?"
+ELSEWHERE = "What would it emit and cost elsewhere?"
 TABLE = "What did each run cost, how good is it, and is that measured?"
 # Watt-hours and Q as printed.
 PUBLISHED = {
@@ -150,24 +152,65 @@ def test_the_table_of_runs_has_each_figure_and_its_origin(drawn: dict[str, Drawn
     assert not any("No run yet" in text for field in frame.fields for text in field.texts)
 
 
+def told_by_stage(scene: Scene) -> dict[tuple[str, str], dict[str, float]]:
+    """What the exporter says of the live run, by stage and phase."""
+    record = scene.replay.http.get(f"/api/v1/runs/{LIVE_RUN}").json()
+    return {(stage["stage"], stage["phase"]): stage for stage in record["stages"]}
+
+
+def test_a_bound_is_that_of_the_energy_beside_it_in_every_accounting(scene: Scene) -> None:
+    teacher = told_by_stage(scene)["teacher", "logit_caching"]
+    own = scene.demo.http.get(f"/api/v1/runs/{REUSE_RUN}").json()
+    assert teacher["uncertainty_joules"] > 0
+    shares = {"as_run": 0.0, "one_off": 1.0, "amortized": 0.5}
+    tables = [("pipelines", TABLE), ("worth_it", FIGURES), ("worth_it", ELSEWHERE)]
+    for board, title in tables:
+        answers = [ask(scene.prometheus.http, board, BOARDS[board], scene.shown, accounting=one) for one in shares]
+        for one, share in zip(draw(answers), shares.values(), strict=True):
+            row = dict(one.only(title).rows("run"))[REUSE_RUN]
+            for column, figure in (("energy", "joules"), ("±", "uncertainty_joules")):
+                assert row[column] == pytest.approx((own[figure] + share * teacher[figure]) / 3600, rel=1e-9), title
+
+
+def test_the_figures_behind_the_bars_are_the_bars_with_their_bounds(drawn: dict[str, Drawn], scene: Scene) -> None:
+    bars = dict(drawn["pipelines"].only("Where did each run's energy go?").rows("run"))
+    table = drawn["pipelines"].only("What are the figures behind the bars, and how sure are they?")
+    rows = {(run, row["stage"]): row for run, row in table.rows("run")}
+    assert {place: row["energy"] for place, row in rows.items()} == {
+        (run, stage): value for run, row in bars.items() for stage, value in row.items() if stage != "run" and value
+    }
+    teacher = told_by_stage(scene)["teacher", "logit_caching"]
+    assert rows[f"{LIVE_RUN} MODELLED", "teacher"]["±"] == pytest.approx(teacher["uncertainty_joules"] / 3600, rel=1e-9)
+    assert rows["paper-kd-1b PUBLISHED", "teacher"]["±"] is None
+
+
 def test_footprint_and_what_if_are_the_same_factors(drawn: dict[str, Drawn], scene: Scene) -> None:
-    rows = dict(drawn["worth_it"].only("What would it emit and cost elsewhere?").rows("run"))
+    rows = dict(drawn["worth_it"].only(ELSEWHERE).rows("run"))
     assert rows["paper-sft-1b"]["CO2e"] == pytest.approx(7.00 * PUE * GRAMS, rel=1e-9)
     chosen = {"pue": "1.5", "zone": "56", "price": "0.2"}
     answers = ask(scene.prometheus.http, "worth_it", BOARDS["worth_it"], scene.shown, **chosen)
-    elsewhere = dict(draw([answers])[0].only("What would it emit and cost elsewhere?").rows("run"))
+    elsewhere = dict(draw([answers])[0].only(ELSEWHERE).rows("run"))
     assert elsewhere["paper-sft-1b"]["CO2e"] == pytest.approx(7.00 * 1.5 * 56, rel=1e-9)
     assert elsewhere["paper-sft-1b"]["cost"] == pytest.approx(7.00 * 1.5 * 0.2, rel=1e-9)
 
 
 def test_the_run_in_depth_says_what_its_exporter_says(drawn: dict[str, Drawn], scene: Scene) -> None:
     board = drawn[LIVE_RUN]
-    record = scene.replay.http.get(f"/api/v1/runs/{LIVE_RUN}").json()
-    told = {stage["stage"]: stage for stage in record["stages"]}
+    told = told_by_stage(scene)
     rows = dict(board.only("What did each stage use, and how sure is that?").rows("stage"))
-    for stage in ("prerun", "data", "teacher", "eval"):
-        assert rows[stage]["joules"] == pytest.approx(told[stage]["joules"], rel=1e-9)
-        assert rows[stage]["± joules"] == pytest.approx(told[stage]["uncertainty_joules"], rel=1e-9)
+    phases = {(row["stage"], row["phase"] or ""): row for _, row in board.only("And each phase?").rows("stage")}
+    assert set(phases) == set(told)
+    for place in set(told) - {("student", "kd")}:
+        for row in (rows[place[0]], phases[place]):
+            assert row["joules"] == pytest.approx(told[place]["joules"], rel=1e-9)
+            assert row["± joules"] == pytest.approx(told[place]["uncertainty_joules"], rel=1e-9)
+    estimators = dict(board.only("Do the two estimators agree?").rows("stage"))
+    assert {stage: row["± joules"] for stage, row in estimators.items()} == {
+        stage: rows[stage]["± joules"] for stage in estimators
+    }
+    artifacts = dict(board.only("Which teacher output did it produce and consume?").rows("artifact"))
+    teacher = told["teacher", "logit_caching"]
+    assert artifacts["replay-logits"]["±"] == pytest.approx(teacher["uncertainty_joules"] / 3600, rel=1e-9)
     assert sum(row["share"] for row in rows.values()) == pytest.approx(1.0, rel=1e-9)
     assert rows["teacher"]["tokens"] == 5000
     hardware = board.only("On what hardware, and by which source?")
@@ -180,8 +223,9 @@ def test_the_head_of_a_run_has_the_published_figures(drawn: dict[str, Drawn]) ->
     assert figure(board, "J per trained token?") == pytest.approx(16.90 * 3.6e6 / 30e6, rel=1e-12)
     assert figure(board, "Quality Q?") == pytest.approx(0.70, rel=1e-12)
     assert figure(board, "How much CO2e?") == pytest.approx(16.90 * PUE * GRAMS, rel=1e-9)
-    phases = figures(board, "And each phase?")
-    assert sum(phases.values()) == pytest.approx(16.90 * 3.6e6, rel=1e-12)
+    phases = board.only("And each phase?")
+    assert "± joules" not in phases, "no bound is known"
+    assert sum(phases.field("joules").values) == pytest.approx(16.90 * 3.6e6, rel=1e-12)
 
 
 def test_the_meter_s_health_is_what_its_exporters_say(drawn: dict[str, Drawn], scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from joulemark_workloads.errors import BudgetSpent, WorkloadError
 from joulemark_workloads.ledger_view import LedgerView
 from joulemark_workloads.sweep.budget import Budget
 from joulemark_workloads.sweep.command import run_grid
+from joulemark_workloads.sweep.energy import together
 from joulemark_workloads.sweep.forecast import Cost, forecast
 from joulemark_workloads.sweep.runner import Options, run_cells
 from joulemark_workloads.sweep.table import table
@@ -130,6 +132,35 @@ def test_a_grid_that_ran_out_of_energy_goes_on_with_more(
     told = capfd.readouterr().out
     assert "Was it worth it?" in told
     assert all(word in told for word in ("J/token", "N*", "T*", "Q"))
+
+
+def billed(joules: float, bound: float | None, origin: str = "measured") -> dict[str, Any]:
+    return {"joules": joules, "uncertainty_joules": bound, "origin": origin}
+
+
+def test_the_joules_of_runs_have_their_bounds_together_and_their_origin() -> None:
+    assert together([billed(1200.0, 3.5), billed(34.56, 0.25)]) == "1,234.6 ± 3.8 J"
+    assert together([billed(1200.0, 3.5), billed(34.56, None)]) == "1,234.6 J", "part must not pass for all"
+    assert together([billed(1.0, 0.5), billed(2.0, 0.5, "modelled")]) == "3.0 ± 1.0 J (modelled)"
+    assert together([]) == ""
+
+
+def test_the_joules_of_each_run_are_shown_with_their_bound(
+    experiment_file: Callable[..., Path],
+    tmp_path: Path,
+    make_exporter: Callable[..., Any],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    exporter = make_exporter("--source", "cpu_model")
+    cells = cells_of(read_document(experiment_file("sft"), ["student=[{layers: 1}, {layers: 2}]"]))
+    outcome = run_cells(cells, Options(tmp_path / "work", "t", url=exporter.url))
+    assert re.search(r"^[\d,.]+ ± [\d,.]+ J \(modelled\) so far; forecast", capfd.readouterr().out, re.MULTILINE)
+    console = Console(width=200, record=True)
+    console.print(table(outcome.runs, outcome.records, LedgerView(exporter.url)))
+    shown = " ".join(console.export_text().split())
+    for _, name in outcome.runs:
+        run = exporter.http.get(f"/api/v1/runs/{name}").json()
+        assert f" 1 {run['joules']:,.1f} ± {run['uncertainty_joules']:,.1f} " in shown
 
 
 def test_one_failed_cell_does_not_keep_the_others_from_running(

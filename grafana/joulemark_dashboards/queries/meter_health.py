@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from joulemark.metrics import METRICS
 
-from .selectors import EXPORTER, metric
+from .selectors import EXPORTER, keyed, metric
 
 _DEVICE = "instance, device"
 _NOBODY = 'stage="unattributed"'
@@ -24,7 +24,7 @@ def _more(name: str, *labels: str) -> str:
 
 
 def _keyed(query: str) -> str:
-    return f'label_join({query}, "key", " ", "instance", "device")'
+    return keyed(query, "instance", "device")
 
 
 def _by_instance(name: str) -> str:
@@ -40,7 +40,7 @@ EXPORTERS_DOWN = f"count({_UP} == 0) or 0 * count({_UP})"
 WORST_RESIDUAL = f"max(device:joulemark_energy_residual_joules:abs{{{EXPORTER}}})"
 GAP_SECONDS_IN_RANGE = f"sum(increase({metric('joulemark_read_gap_seconds_total')}[$__range]))"
 UNATTRIBUTED_WATTS = f"sum({metric('joulemark_power_watts', _NOBODY)})"
-# Tables are joined on one label, and a device is known by two.
+# A device is known by two labels.
 SOURCES = _keyed(f"max by (instance, device, model, source, driver) ({metric('joulemark_device_info')})")
 KEYED_SOURCE_UP = f"max by (key) ({_keyed(metric('joulemark_source_up'))})"
 KEYED_AGE = f"time() - max by (key) ({_keyed(metric('joulemark_last_read_timestamp_seconds'))})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .selectors import FACTS, by_origin, by_run, metric, of_runs, stage_starts, watt_hours, with_marked_runs
+from .selectors import FACTS, by_origin, by_run, keyed, metric, of_runs, stage_starts, watt_hours, with_marked_runs
 
 _ENERGY = "run_accounting:joulemark_energy_joules:sum"
 _ACCOUNTING = 'accounting=~"$accounting"'
@@ -26,7 +26,7 @@ UNATTRIBUTED_SHARE = (
 )
 
 RUN_WATT_HOURS = watt_hours(by_run(_ENERGY, _ACCOUNTING))
-RUN_UNCERTAINTY = watt_hours(by_run("run:joulemark_energy_uncertainty_joules:sum"))
+RUN_UNCERTAINTY = watt_hours(by_run("run_accounting:joulemark_energy_uncertainty_joules:sum", _ACCOUNTING))
 RUN_JOULES_PER_TOKEN = by_run("run:joulemark_energy_joules_per_token:ratio")
 RUN_QUALITY = by_run("run:joulemark_quality:ratio")
 RUN_TEACHER_SHARE = by_run("run:joulemark_teacher_share:ratio")
@@ -37,10 +37,18 @@ RUN_FACTS = f"max by (run, pipeline, student, teacher, dataset, origin) ({FACTS}
 # More bars than this nobody can read.
 BARS = 30
 _DEAREST = f"topk({BARS}, {by_run('run:joulemark_energy_joules:sum')})"
-STAGE_WATT_HOURS = watt_hours(
-    with_marked_runs(
-        f"(max by (run, stage) ({of_runs('run_stage:joulemark_energy_joules:sum')}) and on (run) {_DEAREST})"
-    )
+
+
+def _by_stage(rule: str) -> str:
+    return f"(max by (run, stage) ({of_runs(rule)}) and on (run) {_DEAREST})"
+
+
+_STAGE_JOULES = _by_stage("run_stage:joulemark_energy_joules:sum")
+STAGE_WATT_HOURS = watt_hours(with_marked_runs(_STAGE_JOULES))
+# A stage of a run is known by two labels.
+KEYED_STAGE_WATT_HOURS = watt_hours(with_marked_runs(keyed(_STAGE_JOULES, "run", "stage")))
+KEYED_STAGE_UNCERTAINTY = watt_hours(
+    f"max by (key) ({keyed(_by_stage('run_stage:joulemark_energy_uncertainty_joules:sum'), 'run', 'stage')})"
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .selectors import FACTS, RUN, metric, stage_starts, watt_hours
+from .selectors import FACTS, RUN, keyed, metric, stage_starts, watt_hours
 
 
 def rule(name: str, *matchers: str) -> str:
@@ -49,25 +49,34 @@ STAGE_TOKENS = f"max by (stage) ({rule('run_stage:joulemark_tokens:sum')})"
 STAGE_JOULES_PER_TOKEN = f"max by (stage) ({rule('run_stage:joulemark_energy_joules_per_token:ratio')})"
 
 
-def phase_joules(stage: str) -> str:
-    """Joules by phase of the stage."""
-    return f"max by (stage, phase) ({rule('run_stage_phase:joulemark_energy_joules:sum', stage)})"
-
+# A phase is known by two labels: its stage may have others, and other stages one of that name.
+PHASE_JOULES = keyed(f"max by (stage, phase) ({rule('run_stage_phase:joulemark_energy_joules:sum')})", "stage", "phase")
+PHASE_UNCERTAINTY = (
+    f"max by (key) ({keyed(rule('run_stage_phase:joulemark_energy_uncertainty_joules:sum'), 'stage', 'phase')})"
+)
+PHASE_SHARE = (
+    f"max by (key) ({keyed(rule('run_stage_phase:joulemark_energy_joules:sum'), 'stage', 'phase')})"
+    f" / on () group_left () {_one('run:joulemark_energy_joules:sum')}"
+)
 
 TOKENS = f"sum by (stage, kind) ({rule('run_stage_phase_kind:joulemark_stage_tokens:sum')})"
 JOULES_PER_TOKEN_OVER_TIME = STAGE_JOULES_PER_TOKEN
 
 PRODUCED = f"max by (artifact) ({rule('run_artifact:joulemark_artifact_produced:info')})"
 CONSUMED = f"max by (artifact) ({rule('run_artifact:joulemark_artifact_consumed:info')})"
-ARTIFACT_WATT_HOURS = watt_hours(
-    f"(max by (artifact) (artifact:joulemark_artifact_energy_joules:avg) and on (artifact) ({PRODUCED} or {CONSUMED}))"
-)
-ARTIFACT_CONSUMERS = (
-    f"max by (artifact) (artifact:joulemark_artifact_consumers:count) and on (artifact) ({PRODUCED} or {CONSUMED})"
-)
+
+
+def _of_artifacts(name: str) -> str:
+    return f"(max by (artifact) ({name}) and on (artifact) ({PRODUCED} or {CONSUMED}))"
+
+
+ARTIFACT_WATT_HOURS = watt_hours(_of_artifacts("artifact:joulemark_artifact_energy_joules:avg"))
+ARTIFACT_UNCERTAINTY = watt_hours(_of_artifacts("artifact:joulemark_artifact_energy_uncertainty_joules:avg"))
+ARTIFACT_CONSUMERS = _of_artifacts("artifact:joulemark_artifact_consumers:count")
 
 # Of those devices that have both estimators; the last is Prometheus' own, from scraped watts, of all devices.
 BY_COUNTER = f"sum by (stage) ({_now_or_kept('ledger_run_stage:joulemark_integrated_energy_joules')})"
+BY_COUNTER_UNCERTAINTY = f"{STAGE_UNCERTAINTY} and on (stage) {BY_COUNTER}"
 BY_POWER = f"sum by (stage) ({_now_or_kept('ledger_run_stage:joulemark_power_integral_joules')})"
 BY_SCRAPES = f"max by (stage) ({rule('run_stage:joulemark_power_joules:integral')})"
 DISAGREEMENT = f"max by (stage) ({rule('run_stage:joulemark_estimators:disagreement_ratio')})"

@@ -61,6 +61,11 @@ def stage_starts(*labels: str) -> str:
     return f'max by ({kept}) (label_join({began}, "window", " ", "stage", "phase")) * 1000'
 
 
+def keyed(query: str, first: str, second: str) -> str:
+    """The query with two labels in one, `key`: tables are joined on one."""
+    return f'label_join({query}, "key", " ", "{first}", "{second}")'
+
+
 def watt_hours(query: str) -> str:
     """The query in watt-hours, for one in joules."""
     return f"{query} {PER_WATT_HOUR}"

@@ -13,6 +13,7 @@ _CELLS = f"max by (cell, pipeline, student, dataset, origin) (run:joulemark_cell
 
 ENERGY = by_run("run_accounting:joulemark_energy_joules:sum", _ACCOUNTING)
 WATT_HOURS = watt_hours(ENERGY)
+UNCERTAINTY = watt_hours(by_run("run_accounting:joulemark_energy_uncertainty_joules:sum", _ACCOUNTING))
 QUALITY = by_run(_QUALITY)
 FLAG = f"max by (run) ({of_runs(_FLAG, _ACCOUNTING)} and on (run) {_QUALITY})"
 THROUGHPUT = by_run("run:joulemark_tokens_per_second:ratio")

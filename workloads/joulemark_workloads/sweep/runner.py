@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 
@@ -17,6 +18,7 @@ from ..phases.reference import reference_runs
 from ..phases.sequence import run_phases, setup_run
 from ..terminal import console
 from .budget import Budget
+from .energy import together
 from .forecast import Cost, forecast
 from .hub_check import check_hub
 
@@ -57,15 +59,14 @@ def run_cells(cells: list[Cell], options: Options) -> Outcome:
     view = LedgerView(options.url)
     experiment = cells[0].experiment.name
 
-    def spent() -> float | None:
-        """Joules so far, with what was done once for all runs; the references come up on the way."""
-        once = [setup_run(experiment), *reference_runs(experiment, options.work_dir)]
-        return view.joules([*names.values(), *once])
+    def billed() -> list[str]:
+        """Every run so far, with what was done once for all; the references come up on the way."""
+        return [*names.values(), setup_run(experiment), *reference_runs(experiment, options.work_dir)]
 
-    budget = Budget(spent, options.max_kwh, options.max_hours)
+    budget = Budget(lambda: view.joules(billed()), options.max_kwh, options.max_hours)
     for number, (cell, name) in enumerate(outcome.runs):
         if len(cells) > 1:
-            _say_where(number, outcome, spent())
+            _say_where(number, outcome, _told(view, billed()))
         base = cell.baseline(cells)
         try:
             outcome.records[name] = run_phases(
@@ -88,15 +89,20 @@ def run_cells(cells: list[Cell], options: Options) -> Outcome:
     return outcome
 
 
-def _say_where(number: int, outcome: Outcome, so_far: float | None) -> None:
-    """Which run, the joules so far, and a forecast to the end."""
+def _told(view: LedgerView, names: list[str]) -> list[dict[str, Any]]:
+    """What the exporter knows of runs; where none answers, that is found out once and not by each name."""
+    return [record for name in names if (record := view.run(name))] if view.devices() else []
+
+
+def _say_where(number: int, outcome: Outcome, so_far: list[dict[str, Any]]) -> None:
+    """Which run, the joules so far with their bound, and a forecast to the end."""
     name = outcome.runs[number][1]
     console.rule(f"[bold]{name}[/] ({number + 1} of {len(outcome.runs)})")
     if not ranks.is_first():
         return
     costs = [_cost(done, outcome.records[run]) for done, run in outcome.runs[:number] if run in outcome.records]
     left = forecast(costs, [(cell.pipeline, artifact_facts(cell)) for cell, _ in outcome.runs[number:]])
-    words = [] if so_far is None else [f"{so_far:,.0f} J so far"]
+    words = [f"{together(so_far)} so far"] if so_far else []
     if left is not None:
         words.append(f"forecast to the end: {left.joules:,.0f} J, {left.seconds / 60:.1f} min")
     if words:
