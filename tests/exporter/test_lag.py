@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from collections.abc import Callable
 
 import pytest
 from nvml_mock import Constant, Gpu, Square, StageError, VirtualBench
 from nvml_mock.script import Shape
+
+from joulemark.attribution.boundary import Power, split
+from joulemark.attribution.recent_power import RecentPower
+from joulemark.attribution.ticks import Tick
 
 Stages = list[tuple[str, float, Shape]]
 MakeBench = Callable[..., VirtualBench]
@@ -63,3 +69,29 @@ def test_a_wave_in_step_with_the_ticks_is_not_taken_for_a_lag(make_bench: MakeBe
     errors = errors_of(make_bench, stages, 0.0, 0.1)
     assert all(error.holds for error in errors)
     assert max(error.ratio for error in errors) < 0.005
+
+
+def test_a_bound_grows_steadily_with_what_a_tick_gained_too_much() -> None:
+    before, after = Power(120.0, 2.4), Power(650.0, 13.0)
+    expected = 0.05 * (before.watts + after.watts)
+    variances = [
+        split(Tick(0.0, 0.0, 0.0), Tick(0.1, 0.0, expected + 0.05 * step), [0.05], before, after)[0].variance
+        for step in range(200)
+    ]
+    assert all(0.98 * one <= other < 1.2 * one for one, other in itertools.pairwise(variances))
+
+
+@pytest.mark.parametrize(
+    ("until", "watts"), [(10.0, 300.0), (11.0, 500.0), (math.inf, 700.0), (9.0, None), (12.0, 700.0), (15.0, None)]
+)
+def test_the_gauge_tells_of_the_stage_that_is_asked_for_or_of_none(until: float, watts: float | None) -> None:
+    power = RecentPower()
+    for at, shown in ((9.5, 200.0), (9.9, 300.0)):
+        power.see(at, shown, since=at)
+    power.hand_over(10.0)
+    power.see(10.5, 500.0, since=10.5)
+    power.hand_over(11.0)
+    # It tells of the time before the hand-over, too.
+    power.see(11.05, 999.0, since=10.95)
+    power.see(11.5, 700.0, since=11.4)
+    assert power.last_watts(until) == watts

@@ -95,7 +95,8 @@ def power_of(stretches: Sequence[Stretch], varied: float = 0.0, shown: float | N
     """The power of a stage from its stretches, nearest to the boundary first; None without any.
 
     `varied` is the standard deviation in watts that a gauge saw from sample to sample, if there is one; `shown` is a
-    single sample of it: power that repeats with the ticks is seen only in how far that is from the mean.
+    single sample of it: power that repeats with the ticks is seen only in how far that is from the mean, and only where
+    the gauge does not average.
     """
     near = [stretch for stretch in stretches[:NEAREST] if stretch.well_timed] or stretches[:NEAREST]
     if not near:
@@ -148,10 +149,11 @@ def split(
     unseen = _unseen_inside(expected, in_step)
     lag = _lag(missing, seconds, powers, variances)
     if lag:
-        variances[lag.part] += lag.variance
-        variances = _as_surprising(variances, expected, missing, room, most**2 * loose)
+        told = [*variances]
+        told[lag.part] += lag.variance
+        told = _as_surprising(told, expected, missing, room, most**2 * loose)
         other = min(lag.most, abs(missing) * (1 - in_step[lag.part] / sum(in_step)))
-        return _parts(gained, expected, variances, [x + _EITHER * other * other for x in unseen])
+        return _parts(gained, expected, told, [x + _EITHER * other * other for x in unseen])
     return _parts(gained, expected, in_step, unseen)
 
 
@@ -221,8 +223,9 @@ def _spread(variances: list[float], room: Sequence[float], more: float) -> list[
 def _unseen_inside(expected: Sequence[float], variances: Sequence[float]) -> list[float]:
     """Variances of the parts by what power may do inside a tick while every whole tick gains the same.
 
-    A load that repeats with the ticks looks even in all that can be seen; it is in the bound, not in the split. What
-    part i moves by when every m_j may be off by u_j = _INSIDE m_j is sum over j of (delta_ij - v_i / sum v) u_j.
+    A load that repeats with the ticks looks even in what they show; it is in the bound, not in the split. What part i
+    moves by when every m_j may be off by u_j = _INSIDE m_j is sum over j of (delta_ij - v_i / sum v) u_j, if no lag is
+    told: by how much that moves it is known apart.
     """
     whole = sum(variances)
     squares = [(_INSIDE * joules) ** 2 for joules in expected]

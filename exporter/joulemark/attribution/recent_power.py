@@ -1,4 +1,4 @@
-"""What a device drew of late, by the samples that tell of its present holders alone; and several devices together."""
+"""What a device drew of late, by samples that tell of one set of holders alone; and several devices together."""
 
 from __future__ import annotations
 
@@ -49,9 +49,15 @@ class RecentPower:
         self.see(at, watts, since=since)
 
     def last_watts(self, until: float) -> float | None:
-        """The last sample of whoever held it until an instant, also one to come; None where none tells of them."""
+        """The last sample of a gauge under whoever held the device until an instant, which may lie ahead.
+
+        None where no sample tells of them, or only one of long before; and without a gauge.
+        """
         last = next((sample for at, sample in self._ends if at >= until), self._last)
-        return last[1] if last and last[0] <= until else None
+        if last is None or self._mean_until > -math.inf:
+            return None
+        age = until - last[0]
+        return last[1] if 0 <= age <= MAX_BRIDGE_SECONDS or until == math.inf else None
 
     @property
     def _last(self) -> tuple[float, float] | None:
