@@ -134,6 +134,7 @@ CASES = (
     Case("five stages, power changes up to 50 ms late", _fixed(FIVE), lags=(0.0, 0.05)),
     Case("five stages, power changes up to 20 ms early or late", _fixed(FIVE), lags=(-0.02, 0.02)),
     Case("twenty of 0.35 s, power changes up to 20 ms early or late", _fixed(TWENTY), lags=(-0.02, 0.02)),
+    Case("five stages, no counter, calls of 50 ms", _fixed(FIVE), {"latency": 0.05}, use_counter=False),
     Case("drawn stages on drawn cards", drawn, draw_card=True),
     Case("drawn square waves of 2 to 8 Hz, no counter", squares, use_counter=False),
     Case(

@@ -88,6 +88,8 @@ class PowerIntegral:
         self._least = self._highest = self._rose = 0.0
         # When it began, and whether it has shown another value since.
         self._began, self._told = -math.inf, False
+        # How long the gauge's latest call took.
+        self._call_seconds = 0.0
         # The highest power ever seen, in watts.
         self._most = 0.0
         self.recent = RecentPower()
@@ -143,6 +145,8 @@ class PowerIntegral:
         if not reading.sensor:
             self.recent.see_mean(reading.steady, reading.watts)
             return []
+        # It is of the middle of its call.
+        self._call_seconds = 2 * (reading.steady - reading.end)
         shown = gauge.see(reading.steady, reading.watts)
         self.refresh, self.sampled = gauge.refresh, gauge.between_changes
         if shown is None:
@@ -244,11 +248,13 @@ class PowerIntegral:
         after = (telling or (inside[-1] if inside else a)).watts
         self._boundaries.popleft()
         varied = self._step_square
-        doubt = _doubt(a.watts, boundary - a.at, varied)
+        step = after - a.watts
+        doubt = _doubt(a.watts, boundary - a.at, varied) + self._misplaced(step, boundary - a.at)
         before_slice = Slice(a.at, boundary, self._holders, a.watts * (boundary - a.at), doubt, self.late_variance)
         # One sample tells a power but not how much it varies.
         lone = (_LONE_VARIATION * after) ** 2 if telling else max(after, a.watts) ** 2
         doubt = _doubt(after, stop - boundary, lone) + self._missed(stop - boundary - self.averaging)
+        doubt += self._misplaced(step, stop - boundary)
         after_slice = Slice(boundary, stop, holders, after * (stop - boundary), doubt)
         self._step_square_before, self._step_square, self._steps = self._step_square, 0.0, 0
         self._holders = holders
@@ -256,6 +262,13 @@ class PowerIntegral:
         while self._ahead and self._ahead[0].at <= stop:
             self._ahead.popleft()
         return [before_slice, after_slice]
+
+    def _misplaced(self, step: float, seconds: float) -> float:
+        """Variance in joules squared of a step next to a boundary, for the calls that told of it.
+
+        The samples before and after it were each taken at any instant of their call alike.
+        """
+        return (step * min(self._call_seconds, seconds)) ** 2 / 6
 
     def _missed(self, seconds: float) -> float:
         """Variance in joules squared of what refreshes would have told that nobody looked at for so long."""
