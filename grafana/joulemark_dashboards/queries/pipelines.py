@@ -14,7 +14,9 @@ TOTAL_WATT_HOURS = watt_hours(by_origin("run:joulemark_energy_joules:sum"))
 TEACHER_SHARE = (
     f"{by_origin('run:joulemark_teacher_energy_joules:sum')} / {by_origin('run:joulemark_energy_joules:sum')}"
 )
-_PIPELINE = f"max by (run, pipeline) ({FACTS})"
+# A run of no pipeline is in no share by pipeline; its bar would be named after the query.
+_OF_A_PIPELINE = 'pipeline!=""'
+_PIPELINE = f"max by (run, pipeline) ({of_runs('run:joulemark_run_facts:info', _OF_A_PIPELINE)})"
 TEACHER_SHARE_BY_PIPELINE = (
     f"sum by (pipeline) ({by_run('run:joulemark_teacher_energy_joules:sum')} * on (run) group_right () {_PIPELINE})"
     f" / sum by (pipeline) ({by_run('run:joulemark_energy_joules:sum')} * on (run) group_right () {_PIPELINE})"
