@@ -91,7 +91,7 @@ def _run(case: Case, bench: VirtualBench, chance: random.Random) -> list[StageEr
     if not case.lags:
         return bench.run(stages)
     least, most = case.lags
-    return bench.run_apart(stages, lambda: chance.uniform(least, most))
+    return bench.run_lagging(stages, lambda: chance.uniform(least, most))
 
 
 def _bench(case: Case, library: Path, folder: Path, seed: int) -> VirtualBench:

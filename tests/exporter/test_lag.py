@@ -33,7 +33,7 @@ def errors_of(make_bench: MakeBench, stages: Stages, lag: float, tick: float) ->
         phase = tick * random.Random(seed).random()
         bench = make_bench(Gpu({"tick": tick, "power_tick": tick, "phase": phase, "limit": 700.0}), seed=seed)
         bench.wait(5.0)
-        found += bench.run_apart(stages, lambda: lag)
+        found += bench.run_lagging(stages, lambda: lag)
         assert abs(bench.residual()) < 1e-6
         bench.stop()
     return found

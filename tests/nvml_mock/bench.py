@@ -141,7 +141,7 @@ class VirtualBench:
         self.wait(3.0)
         return self.errors()
 
-    def run_apart(
+    def run_lagging(
         self, stages: Sequence[tuple[str, float, Shape]], lag: Callable[[], float], idle: float = 60.0
     ) -> list[StageError]:
         """The same with power that changes so many seconds after each transition, before it where that is negative."""
