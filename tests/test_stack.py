@@ -147,6 +147,7 @@ def test_promql_knows_each_stage_as_the_ledger_does_through_a_killed_exporter(ch
     up = checkout.stack("up")
     assert up.returncode == 0, up.stdout + up.stderr
     assert up.stdout.count("Queries worth trying") == 1
+    checkout.api("PUT", "/runs/kd-1", pipeline="kd")
     checkout.api("PUT", "/stage", run="kd-1", stage="teacher", phase="logit_caching", ttl_seconds=60)
     time.sleep(3)
     window = checkout.api("PUT", "/stage", run="kd-1", stage="student", ttl_seconds=60)["id"]
