@@ -80,6 +80,7 @@ class Rig:
 
 def apply(account: DeviceAccount, reading: Reading) -> Settlement:
     """Have an account take one reading and book it at once."""
+    account.coming.add(reading)
     return account.settle(account.take(reading))
 
 

@@ -9,17 +9,20 @@ from benchmarks.accuracy.cases import CASES, Case
 from benchmarks.accuracy.measure import measure
 
 RUNS = 8
+# What 95 of 100 runs stay within is told by no fewer, where how waves lie to the samples decides.
+RUNS_OF_SAMPLES = 20
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_wanted_accuracy_is_reached_and_the_stated_bound_holds(
     case: Case, nvml_library: Path, tmp_path: Path
 ) -> None:
-    result = measure(case, nvml_library, tmp_path, RUNS)
+    result = measure(case, nvml_library, tmp_path, RUNS if case.use_counter else RUNS_OF_SAMPLES)
     assert result.missed == []
     assert [window for window in result.windows if not window.holds] == []
-    # A bound that is wide enough for anything would be no bound. Waves that a gauge cannot follow are not known better.
-    followed = case.use_counter or case.wanted.worst is not None
+    # A bound that is wide enough for anything would be no bound. Waves that a gauge cannot follow are not known better,
+    # nor what lies between two calls that take a large part of a tick.
+    followed = (case.use_counter or case.wanted.worst is not None) and case.card.get("latency", 0.0) <= 0.005
     if followed and not case.faults and all(window.truth > 200 for window in result.windows):
         assert result.bound < 1.0
     assert result.residual < 1e-6

@@ -79,7 +79,7 @@ def test_an_even_beat_that_is_not_known_well_any_more_is_looked_at_closely_and_a
     assert following == Next(following.instant, waits=True, close=True)
 
 
-@pytest.mark.parametrize(("call_seconds", "most"), [(0.0, 0.1), (0.001, 0.1), (0.003, 0.1), (0.01, 0.4)])
+@pytest.mark.parametrize(("call_seconds", "most"), [(0.0, 0.12), (0.001, 0.12), (0.003, 0.12), (0.01, 0.4)])
 def test_a_beat_stays_known_with_few_looks_beside_the_regular_ones_however_long_a_call_takes(
     call_seconds: float, most: float
 ) -> None:
@@ -176,7 +176,7 @@ def test_a_beat_that_has_changed_is_learnt_anew_though_most_looks_have_a_tick_be
     account = trained(0.0)
     ticks, moved = account.ticks, 0.04
     # The counter refreshes 40 ms later than it did; every two seconds one tick is seen closely.
-    for at in (4.0, 6.0, 8.0):
+    for at in (4.0, 6.0):
         assert ticks.locked
         for look in (at - 0.05, at + moved - 0.001, at + moved + 0.001):
             ticks.see(look, look, counter_at(look, moved))

@@ -50,8 +50,15 @@ class _Meter(Meter):
 
     handed_over = False
 
+    # What happens at the very instant of the next transition: readings before and after that take their time.
+    at_instant: Callable[[], None] = staticmethod(lambda: None)
+
     def _transition(self, change: Callable[[float, float], Result]) -> Result:
-        result = super()._transition(change)
+        def at_its_instant(now: float, wall: float) -> Result:
+            self.at_instant()
+            return change(now, wall)
+
+        result = super()._transition(at_its_instant)
         self.handed_over = True
         return result
 
@@ -123,14 +130,14 @@ class VirtualBench:
 
     def begin(self, stage: str, shape: Shape | None = None) -> None:
         """A transition to a stage, and at that instant to a shape of power on every GPU."""
+        self.meter.at_instant = lambda: self._stamp(stage, shape)
         summary, _ = self.meter.begin(StageRequest("run", stage))
-        self._stamp(stage, shape)
         self._window = str(summary["id"])
 
     def end(self, shape: Shape | None = None) -> None:
         """The last stage ends."""
+        self.meter.at_instant = lambda: self._stamp(None, shape)
         self.meter.end(self._window, {})
-        self._stamp(None, shape)
 
     def run(self, stages: Sequence[tuple[str, float, Shape]], idle: float = 60.0) -> list[StageError]:
         """One stage after another, then idle until all is settled; what each came to."""

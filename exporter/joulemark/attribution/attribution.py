@@ -46,7 +46,7 @@ class DeviceAccount:
         self.counting = not (device.fallback and device.source == device.fallback)
         self.looked: float | None = None  # When the latest look was made, which failed if it is failing.
         self.failing = self.sensor = False
-        self.ticks = TickTracker(device.tick_seconds)
+        self.ticks = TickTracker(device.tick_seconds, always_moves=True)
         self.gauge = Gauge(device.power_tick_seconds)
         self.hand_overs = HandOvers(holders_settled, boundaries or [])
         self.power = PowerIntegral(

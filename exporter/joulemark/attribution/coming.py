@@ -7,6 +7,7 @@ from collections import deque
 
 from ..sources.base import Device, Reading
 from .counter import Counter
+from .proof import BeatProof
 from .settling import Settling
 from .ticks import Tick, TickTracker
 
@@ -19,6 +20,7 @@ class Coming:
         self._readings: deque[Reading] = deque()
         # When two of them that were close to each other saw the counter move as its beat wants it, and as it does not.
         self._closely_at = self._oddly_at = -math.inf
+        self.proof = BeatProof(ticks)
         # The reading whose tick was asked for last since one was taken, and what it was.
         self._asked: tuple[Reading, Tick | None] | None = None
 
@@ -26,6 +28,7 @@ class Coming:
         """One more."""
         before = self._readings[-1] if self._readings else None
         self._readings.append(reading)
+        self.proof.look(reading.begin, reading.end)
         if before is None or before.energy_joules == reading.energy_joules:
             return
         begin, end = before.begin, reading.end

@@ -2,30 +2,25 @@
 
 A counter shows the energy up to its latest refresh. A reading sees only that it has moved since the reading before:
 the tick lies between the two. Most cards refresh at an even beat, so ticks that were seen closely give period and
-phase (a Kalman filter with these two states), and every later tick has its instant without being watched for.
+phase (`beat.py`), and every later tick has its instant without being watched for. A counter may begin to refresh at
+another time without a word of its driver: what its readings show that is not of the beat has it learnt anew.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import NamedTuple
 
+from .beat import USEFUL, Beat
+from .training import Training
+
 # Assumed until the device has been measured: the slowest refresh known from real cards.
 UNMEASURED_TICK_SECONDS = 0.1
-# Ticks that must be seen closely before the beat is taken as known: the spread of so many is good to a sixth.
-_TRAINING_TICKS = 20
-_TRAINING_SECONDS = 3.0
-# The training's few ticks may happen to look even: what they say is taken for less than it is by so much.
-_FEW = 1.5
-# A tick is seen closely when it is bracketed by less than this part of the period.
-_CLOSE = 0.3
-# A beat whose ticks are less even, or less well known, than this part of the period says nothing.
-_USEFUL = 0.13
+# A tick is seen closely when it is bracketed by less than this part of the period; where calls take long, by a few of
+# them, up to a part of it.
+_CLOSE, _CLOSE_CALLS, _LEAST_CLOSE = 0.3, 3.0, 0.6
 # Uneven ticks are not further apart than so many periods.
 _FURTHEST = 1.5
-# Relative drift of the period from tick to tick that is allowed for.
-_DRIFT = 2e-6
 # The weight of the latest call in what a call takes.
 _NEW_CALL = 0.1
 # A beat whose phase is not known to these seconds or parts of the period is doubtful; where calls take long, to so much
@@ -37,6 +32,13 @@ _CHECK_PERIODS, _CHECK_CALLS = 5, 150
 _CHECK_SECONDS = 30.0
 # For so long ahead it is found at a time that no check is wanted.
 _AHEAD_SECONDS = 1.0
+# What does not fit the beat counts one, and less with time, in seconds by a factor e. With so much it is in doubt, with
+# more what it says of an instant is not taken, and then it is learnt anew.
+_FORGOTTEN_SECONDS, _DOUBTED, _DISTRUSTED, _DISPROVED = 10.0, 0.3, 1.5, 2.5
+# A look that is to see nothing between two ticks begins and ends not further from them than this part of the period.
+_GAP = 0.35
+# A counter that stands still for more ticks than this did not become slower: it was frozen.
+_STILL_TICKS = 20
 _SQRT12 = math.sqrt(12.0)
 
 
@@ -52,27 +54,29 @@ class TickTracker:
     """Follows the refreshes of one counter.
 
     `declared` is the refresh of a counter whose documentation states one; it is then not measured. `seconds` is the
-    time between refreshes: declared, measured, or assumed until it is.
+    time between refreshes: declared, measured, or assumed until it is. `always_moves` says that every refresh shows
+    another value, so that one that is due and does not show was none.
     """
 
-    def __init__(self, declared: float | None = None) -> None:
+    def __init__(self, declared: float | None = None, *, always_moves: bool = False) -> None:
         self.declared = declared
         self.seconds = declared or UNMEASURED_TICK_SECONDS
-        self.jitter = 0.0
-        self._jitter_square = 0.0
         # What a reading of it takes, a running mean.
         self.call_seconds = 0.0
+        # Whether its beat is known.
         self.locked = False
-        self._period: float | None = None
-        self._phase = 0.0
-        # Variances of phase and period, and their covariance.
-        self._pp = self._pt = self._tt = 0.0
-        self._before: tuple[float, float] | None = None
-        self._training: list[tuple[float, float]] = []
-        self._training_since: float | None = None
-        self._misses = 0
+        self._beat: Beat | None = None
+        self._measured: float | None = None
+        self._always_moves = always_moves
+        # The reading before: when it began and ended, what it showed, and whether that was what it had shown before.
+        self._before: tuple[float, float, float] | None = None
+        self._stood = False
+        self._training = Training()
+        # When what it shows was first seen.
+        self._shown_since = -math.inf
+        # How much did not fit the beat, by when.
+        self._misfits, self._misfit_at = 0.0, -math.inf
         self._closely_seen = -math.inf
-        self._close_ticks = 0
         # The latest tick, and the latest of which is sure which one of the beat it was.
         self._latest = self._surely = -math.inf
         # Up to when it is known that no check is wanted.
@@ -81,15 +85,23 @@ class TickTracker:
     @property
     def known_seconds(self) -> float | None:
         """The time between refreshes where it is declared or was measured on this device, else None."""
-        return self.declared or self._period
+        return self.declared or self._measured
+
+    @property
+    def jitter(self) -> float:
+        """Standard deviation of one tick around the beat in seconds; 0 where there is none."""
+        return self._beat.jitter if self._beat else 0.0
 
     @property
     def training(self) -> bool:
         """Whether close readings are wanted to learn the beat."""
         if self.declared or self.locked:
             return False
-        since, before = self._training_since, self._before
-        return since is None or before is None or before[0] - since < _TRAINING_SECONDS
+        return self._before is None or self._training.wanted(self._before[0])
+
+    def is_doubted(self, at: float) -> bool:
+        """Whether something was seen of late that does not fit the beat."""
+        return self._misfits_by(at) > _DOUBTED
 
     def restart(self) -> None:
         """Forget phase and beat: the counter was reset, or its device was away."""
@@ -98,202 +110,183 @@ class TickTracker:
 
     def see(self, begin: float, end: float, joules: float) -> Tick | None:
         """Take a reading made between two instants; the tick when the counter has moved since the one before."""
-        before, self._before = self._before, (begin, joules)
+        before, self._before = self._before, (begin, end, joules)
         self.call_seconds += _NEW_CALL * (end - begin - self.call_seconds)
-        if self._training_since is None:
-            self._training_since = begin
-        if before is None or joules == before[1]:
+        if not self.locked:
+            self._training.look(begin)
+        if before is None:
             return None
+        stood, self._stood = self._stood, joules == before[2]
+        if self._stood:
+            return None
+        if self._always_moves and self._beat:
+            absent = self._ticks_between(self._shown_since, before[0], self._beat)
+            if 0 < absent <= _STILL_TICKS:
+                self._misfit(end, absent)
+        self._shown_since = end
         tick = self._place(before[0], end, joules)
         self._latest = tick.at
+        if not self.locked and not self.declared:
+            width = end - before[0]
+            closely = stood and (self.is_close(width) or width < _CLOSE_CALLS * self.call_seconds)
+            self._learn(self._training.move(before[0], end, closely=closely), end)
         if self.locked and tick.spread < _CLOSE * self.seconds / 2:
             self._surely = tick.at
         return tick
 
     def lag(self, at: float) -> tuple[float, float]:
         """How old what the counter shows at an instant is, and the standard deviation of that, in seconds."""
-        if self.locked and self._period is not None:
-            return (at - self._phase) % self._period, self.deviation(at)
+        if self._beat:
+            return self._beat.since_tick(at), math.hypot(self._beat.deviation(at), self.call_seconds / _SQRT12)
         return self.seconds / 2, self.seconds / _SQRT12
 
     def since_tick(self, at: float) -> float:
         """Seconds from the latest tick of the beat, which must be known, to an instant."""
-        assert self._period is not None
-        return (at - self._phase) % self._period
+        assert self._beat
+        return self._beat.since_tick(at)
 
     def due_tick(self, now: float) -> tuple[float, float] | None:
         """The tick that comes next or should have come by now, and its deviation in seconds; None without a beat."""
-        if not self.locked or self._period is None:
+        if not self._beat:
             return None
-        deviation = self.deviation(now)
-        after = max(self._latest + self._period / 2, now - 3 * deviation)
-        return self._phase + (math.floor((after - self._phase) / self._period) + 1) * self._period, deviation
+        deviation, period = self._beat.deviation(now), self._beat.period
+        return self._beat.tick_at(max(self._latest + period / 2, now - 3 * deviation)) + period, deviation
 
     def wants_check(self, now: float) -> bool:
         """Whether the beat has not been seen closely for so long that its phase becomes doubtful."""
-        if not self.locked or now < self._sure_until:
+        if not self._beat or now < self._sure_until:
             return False
         # Doubt only grows with time.
-        if not self._is_doubtful(now + _AHEAD_SECONDS):
+        if not self._is_doubtful(now + _AHEAD_SECONDS, self._beat):
             self._sure_until = now + _AHEAD_SECONDS
             return False
-        return self._is_doubtful(now)
+        return self._is_doubtful(now, self._beat)
 
     @property
     def sure_until(self) -> float:
         """Up to when no check is wanted if no reading is taken; for ever without a beat that could be checked."""
         return self._sure_until if self.locked else math.inf
 
-    def _is_doubtful(self, at: float) -> bool:
-        assert self._period is not None
-        as_calls_tell = min(_DOUBT_CALL * self.call_seconds, _DOUBT_MOST * self._period)
-        doubtful = self._drift(at) > max(_DOUBT_SECONDS, _DOUBT * self._period, as_calls_tell)
-        soonest = max(_CHECK_PERIODS * self._period, _CHECK_CALLS * self.call_seconds)
+    def _is_doubtful(self, at: float, beat: Beat) -> bool:
+        as_calls_tell = min(_DOUBT_CALL * self.call_seconds, _DOUBT_MOST * beat.period)
+        doubtful = beat.drift(at) > max(_DOUBT_SECONDS, _DOUBT * beat.period, as_calls_tell)
+        soonest = max(_CHECK_PERIODS * beat.period, _CHECK_CALLS * self.call_seconds)
         return at - self._closely_seen > (soonest if doubtful else max(soonest, _CHECK_SECONDS))
 
     def is_close(self, width: float) -> bool:
-        """Whether two looks that are so many seconds apart see a tick between them closely."""
-        return width < _CLOSE * self.seconds
+        """Whether two looks so many seconds apart see a tick between them closely, as far as calls can tell."""
+        return width < _CLOSE * self.seconds or width < min(
+            _CLOSE_CALLS * self.call_seconds, _LEAST_CLOSE * self.seconds
+        )
 
     def fits(self, begin: float, end: float) -> bool:
         """Whether a tick of the beat may lie between two instants; false without a beat."""
-        if not self.locked:
+        if not self._beat:
             return False
-        near = 4 * self.deviation(end) + 1e-4
-        return self.since_tick(end + near) <= end - begin + 2 * near
+        near = 4 * self._beat.deviation(end) + 1e-4
+        return self._beat.since_tick(end + near) <= end - begin + 2 * near
+
+    def spans_gap(self, begin: float, end: float) -> bool:
+        """Whether two instants lie apart between two ticks of the beat, which must be known, with its middle inside."""
+        assert self._beat
+        since, period = self._beat.since_tick(begin), self._beat.period
+        return since < _GAP * period and (1 - _GAP) * period < since + end - begin < period
+
+    def is_just_after(self, at: float) -> bool:
+        """Whether an instant is one from which such a gap may be seen."""
+        assert self._beat
+        return self._beat.since_tick(at) < _GAP * self._beat.period
+
+    def spans_tick(self, begin: float, end: float) -> bool:
+        """Whether a tick of the beat, which must be known, surely lies between two instants."""
+        assert self._beat
+        return self._ticks_between(begin, end, self._beat) > 0
 
     def check_step(self, at: float) -> float:
         """The step in seconds by which a check looks for the tick that is due around an instant."""
-        return max(0.0005, self._drift(at))
+        assert self._beat
+        return max(0.0005, self._beat.drift(at))
 
     def deviation(self, at: float) -> float:
         """Standard deviation of a tick of the beat, which must be known, around an instant, in seconds."""
-        return math.hypot(self._drift(at), self.jitter)
-
-    def _drift(self, at: float) -> float:
-        """Standard deviation of the beat itself, without the jitter of its ticks."""
-        assert self._period is not None
-        n = (at - self._phase) / self._period
-        square = self._pp + 2 * n * self._pt + n * n * self._tt
-        return math.sqrt(square) if square > 0 else 0.0
+        assert self._beat
+        return self._beat.deviation(at)
 
     def _place(self, low: float, high: float, joules: float) -> Tick:
-        if self.locked and self._period is not None:
-            found = self._place_by_beat(low, high, self._period)
+        if self._beat:
+            found = self._place_by_beat(low, high, self._beat)
             if found is not None:
-                return Tick(found[0], found[1], joules)
+                # Where in a call its value is taken is not known, but it is always there: many looks do not tell it.
+                return Tick(found[0], math.hypot(found[1], self.call_seconds / _SQRT12), joules)
         elif self.declared:
             low = max(low, high - self.declared)
             return Tick((low + high) / 2, (high - low) / _SQRT12, joules)
-        elif self.is_close(high - low):
-            self._learn((low + high) / 2, high - low)
         # It is the latest of those that came: it is as young as uneven ticks are apart at most.
         low = max(low, high - _FURTHEST * self.seconds)
         return Tick((low + high) / 2, (high - low) / _SQRT12, joules)
 
-    def _place_by_beat(self, low: float, high: float, period: float) -> tuple[float, float] | None:
+    def _place_by_beat(self, low: float, high: float, beat: Beat) -> tuple[float, float] | None:
         """The latest tick of the beat within the bracket; None when the beat does not fit, which unlearns it."""
-        deviation = self.deviation(high)
-        if deviation > _USEFUL * period:
+        deviation = beat.deviation(high)
+        if deviation > USEFUL * beat.period:
             self._relearn()
             return None
         # The latest tick that may have come, and the one before it. The counter has moved: it was one of them.
-        later = self._phase + math.floor((high + 4 * deviation + 1e-4 - self._phase) / period) * period
-        earlier = later - period
+        later = beat.tick_at(high + 4 * deviation + 1e-4)
+        earlier = later - beat.period
         if min(high - later, later - low) > 5 * deviation:
             likely, less = 1.0, 0.0
         else:
             came = _below(high - later, deviation)
             likely, less = came * _below(later - low, deviation), (1 - came) * _below(earlier - low, deviation)
-        if earlier < self._surely + period / 2:
+        if earlier < self._surely + beat.period / 2:
             # That one was seen before, so it is the other.
             less = 0.0
         if likely + less < 1e-3:
-            self._misses += 1
-            if self._misses >= 3:
-                self._relearn()
+            self._misfit(high)
             return None
-        width = high - low
+        width, distrusted = high - low, self._misfits_by(high) > _DISTRUSTED
         share = likely / (likely + less)
-        if width < _CLOSE * period:
+        if self.is_close(width):
             # A wider bracket has a tick in it whatever the beat.
-            self._misses = 0
             self._closely_seen = high
-            return self._update((low + high) / 2, width, later if share > 0.5 else earlier)
-        at = earlier + share * period
-        doubt = math.sqrt(share * (1 - share)) * period
+            found = beat.update((low + high) / 2, width, later if share > 0.5 else earlier)
+            self._measured = self.seconds = beat.period
+            return None if distrusted else found
+        if distrusted:
+            return None
+        at = earlier + share * beat.period
+        doubt = math.sqrt(share * (1 - share)) * beat.period
         return min(max(at, low), high), math.hypot(min(deviation, width / _SQRT12), doubt)
 
-    def _update(self, seen: float, width: float, predicted: float) -> tuple[float, float]:
-        """Kalman step with a tick seen at `seen`; returns its instant by beat and sight together."""
-        assert self._period is not None
-        n = round((predicted - self._phase) / self._period)
-        tt = self._tt + (_DRIFT * self._period) ** 2 * max(1, abs(n))
-        pt = self._pt + n * self._tt
-        pp = self._pp + 2 * n * self._pt + n * n * self._tt
-        sight = width * width / 12
-        residual = seen - predicted
-        if width < 0.001 + 0.04 * self._period:
-            self._close_ticks += 1
-            told = sight + self.jitter**2
-            # The less is known of the beat itself, the less a tick tells of how even ticks are.
-            weight = max(0.1, 1 / (self._close_ticks + _TRAINING_TICKS)) * (told / (told + pp)) ** 2
-            self._jitter_square += weight * (residual * residual - sight - pp - self._jitter_square)
-            self.jitter = math.sqrt(max(0.0, self._jitter_square))
-        noise = sight + self.jitter**2
-        gain_p, gain_t = pp / (pp + noise), pt / (pp + noise)
-        self._phase = predicted + gain_p * residual
-        self._period = self.seconds = self._period + gain_t * residual
-        self._pp, self._pt, self._tt = pp * (1 - gain_p), pt * (1 - gain_p), tt - gain_t * pt
-        # This tick itself: the beat's word, with its jitter, against what was seen of it.
-        beat = pp + self.jitter**2
-        weight = beat / (beat + sight) if beat + sight > 0 else 0.0
-        return predicted + weight * residual, math.sqrt(beat * sight / (beat + sight)) if beat + sight > 0 else 0.0
+    def _ticks_between(self, begin: float, end: float, beat: Beat) -> int:
+        """How many ticks of the beat surely lie between two instants."""
+        near = 4 * beat.deviation(end) + 1e-4
+        return max(0, round((beat.tick_at(end - near) - beat.tick_at(begin + near)) / beat.period))
+
+    def _misfits_by(self, at: float) -> float:
+        return self._misfits and self._misfits * math.exp((self._misfit_at - at) / _FORGOTTEN_SECONDS)
+
+    def _misfit(self, at: float, count: int = 1) -> None:
+        self._misfits, self._misfit_at = self._misfits_by(at) + count, at
+        if self._misfits >= _DISPROVED:
+            self._relearn()
 
     def _relearn(self) -> None:
-        self.locked = False
-        self._training, self._training_since = [], None
-        self._misses = self._close_ticks = 0
+        self.locked, self._beat = False, None
+        self._training = Training()
+        self._misfits = 0.0
         self._sure_until = -math.inf
 
-    def _learn(self, seen: float, width: float) -> None:
-        self._training.append((seen, width))
-        if len(self._training) < _TRAINING_TICKS:
+    def _learn(self, found: tuple[float | None, Beat | None] | None, at: float) -> None:
+        if found is None:
             return
-        times = [at for at, _ in self._training]
-        steps = sorted(b - a for a, b in itertools.pairwise(times))
-        period = steps[len(steps) // 2]
-        counts = [round((at - times[0]) / period) for at in times]
-        phase, period = _line(counts, times)
-        residuals = [at - phase - n * period for n, at in zip(counts, times, strict=True)]
-        spread = math.sqrt(sum(r * r for r in residuals) / (len(residuals) - 2))
-        self._period = self.seconds = period
-        sight = max(w for _, w in self._training) / _SQRT12
-        if spread > _USEFUL * period:
-            # No beat in it: go on with what is seen, and learn anew.
-            self._training = self._training[1:]
-            return
-        self._jitter_square = (_FEW * spread) ** 2 - sight**2
-        self.jitter = math.sqrt(max(0.0, self._jitter_square))
-        last, middle = counts[-1], sum(counts) / len(counts)
-        variance = max(spread, sight) ** 2
-        around = sum((n - middle) ** 2 for n in counts)
-        self._phase = phase + last * period
-        self._tt = variance / around
-        self._pp = variance / len(counts) + self._tt * (last - middle) ** 2
-        self._pt = self._tt * (last - middle)
-        self.locked = True
-        self._closely_seen = times[-1]
-        self._training = []
+        self._measured, self._beat = found
+        self.seconds = self._measured or self.seconds
+        if self._beat:
+            self.locked, self._closely_seen = True, at
 
 
 def _below(distance: float, deviation: float) -> float:
     """The chance that a Gaussian of this deviation around 0 lies below a distance."""
     return 0.5 * (1 + math.erf(distance / (max(deviation, 1e-6) * math.sqrt(2))))
-
-
-def _line(x: list[int], y: list[float]) -> tuple[float, float]:
-    """Least squares: intercept and slope."""
-    mx, my = sum(x) / len(x), sum(y) / len(y)
-    slope = sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True)) / sum((a - mx) ** 2 for a in x)
-    return my - slope * mx, slope

@@ -39,7 +39,7 @@ class Ledger:
         self._lanes = Lanes()
         self._bookings = Bookings(state, self.changes)
         # The devices whose readings were taken and whose energy is not booked yet.
-        self._taken: set[str] = set()
+        self._taken: dict[str, None] = {}
         self._time = StageTime(self.changes)
 
     # -- devices and readings ------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class Ledger:
         """Take a reading of a device, after `expire` for its instant; what it settles is booked by `book`."""
         account = self.state.accounts[device.key]
         noticed = account.take(reading)
-        self._taken.add(device.key)
+        self._taken[device.key] = None
         self.state.seen_at[device.key] = wall
         if noticed.events:
             self._bookings.note_breaks(device.key, noticed.events)

@@ -18,6 +18,8 @@ _LEAST_SAMPLE = 0.015
 _EVEN = 0.015
 # Where else looks may lie where the place that does for most devices is too near a tick, as parts of the beat from it.
 _PLACES = (0.0, 0.5, 0.25, 0.75)
+# Looks that prove the beat are nearer to its ticks than this part of it.
+_PROOF_ROOM = 0.3
 # A wake-up may be late but never early: looks are nearer to the tick before them, by this part of what is between two.
 _NEARER = 0.35
 # A place with so much of the room that a look should have does: what others share is not left for the rest of it.
@@ -81,12 +83,27 @@ def next_reading(account: DeviceAccount, looked: float, place: float = 0.0, long
         return Next(looked + TRAINING_STEP)
     if ticks.declared:
         return REGULAR._replace(quiet_until=math.inf)
+    if ticks.locked and account.coming.proof.wanted(looked) and (proving := _next_of_proof(account, looked)):
+        return proving
     if account.unsettled:
         return _next_at_boundary(account, looked, place, longest)
     if _is_even(ticks) and account.coming.see_a_tick:
         return REGULAR._replace(quiet_until=math.inf)
     coming = ticks.due_tick(looked) if ticks.wants_check(looked) else None
     return _next_of_check(account, looked, *coming) if coming else REGULAR._replace(quiet_until=ticks.sure_until)
+
+
+def _next_of_proof(account: DeviceAccount, looked: float) -> Next | None:
+    """Looks after a tick, before the next, and after that and the one that follows; None where they have no room."""
+    ticks = account.ticks
+    since = ticks.since_tick(looked)
+    after, before = _clearance(ticks, ticks.deviation(looked))
+    room = _PROOF_ROOM * ticks.seconds
+    if max(after, before) + ticks.call_seconds > room:
+        return None
+    following = looked - since + ticks.seconds
+    in_gap = since < room and not account.coming.proof.gap_seen
+    return Next(following - before - ticks.call_seconds if in_gap else following + after, waits=True, close=True)
 
 
 def _next_of_check(account: DeviceAccount, looked: float, tick: float, deviation: float) -> Next:
