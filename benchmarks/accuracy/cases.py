@@ -138,6 +138,11 @@ CASES = (
     Case("five stages, calls of 50 ms", _fixed(FIVE), {"latency": 0.05}),
     Case("twenty of 0.35 s, calls of 5 ms", _fixed(TWENTY), {"latency": 0.005}, wanted=_SHORT),
     Case("five stages, no counter, calls of 50 ms", _fixed(FIVE), {"latency": 0.05}, use_counter=False),
+    # Samples cannot tell when power changed: here the bound does not hold in each of a hundred windows.
+    Case("five stages, no counter, power up to 20 ms late", _fixed(FIVE), use_counter=False, lags=(0.0, 0.02)),
+    Case(
+        "five stages, no counter, power up to 20 ms early or late", _fixed(FIVE), use_counter=False, lags=(-0.02, 0.02)
+    ),
     Case("drawn stages on drawn cards", drawn, draw_card=True),
     Case("drawn square waves of 2 to 8 Hz, no counter", squares, use_counter=False),
     Case(

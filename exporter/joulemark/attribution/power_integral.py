@@ -28,6 +28,8 @@ _RESOLVED = 3.0
 _UNRESOLVED = 0.25
 # So many refreshes may lie between two that come unevenly.
 _UNEVEN = 1.5
+# How much later or earlier than its stage a load changes, as a standard deviation: samples do not show it.
+_LAG_SECONDS = 0.0012
 
 Holders = tuple[str, ...]
 
@@ -264,11 +266,11 @@ class PowerIntegral:
         return [before_slice, after_slice]
 
     def _misplaced(self, step: float, seconds: float) -> float:
-        """Variance in joules squared of a step next to a boundary, for the calls that told of it.
+        """Variance in joules squared of a step next to a boundary, for the calls that told of it and for a load's lag.
 
         The samples before and after it were each taken at any instant of their call alike.
         """
-        return (step * min(self._call_seconds, seconds)) ** 2 / 6
+        return (step * min(self._call_seconds, seconds)) ** 2 / 6 + (step * min(_LAG_SECONDS, seconds)) ** 2
 
     def _missed(self, seconds: float) -> float:
         """Variance in joules squared of what refreshes would have told that nobody looked at for so long."""
