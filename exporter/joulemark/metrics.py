@@ -129,7 +129,8 @@ TABLE = (
     Metric(
         "joulemark_counter_tick_seconds",
         "gauge",
-        "Time between refreshes of the energy counter in seconds, measured on this device.",
+        "Time between refreshes of the energy counter in seconds, measured on this device; none where its calls are "
+        "too slow to tell.",
         ("device",),
     ),
     Metric(

@@ -9,6 +9,8 @@ import pytest
 
 from joulemark.clock import ManualClock
 from joulemark.errors import ReadFailed, SourceUnavailable
+from joulemark.ledger.state import StageRequest
+from joulemark.meter.meter import Meter
 from joulemark.sources.rapl import RaplSource
 
 RANGE = "262143328850"
@@ -144,6 +146,30 @@ def test_what_is_readable_is_read_under_its_own_name_and_the_rest_is_named_once(
     assert f"{tmp_path}/intel-rapl:0/energy_uj, {tmp_path}/intel-rapl:0:0/energy_uj not readable" in said
     assert "intel-rapl:0:1" not in said
     assert f"sudo chmod a+r {tmp_path}/*/energy_uj" in said
+
+
+def test_what_can_be_read_later_is_metered_from_then_on_for_whoever_holds_every_device(tmp_path: Path) -> None:
+    powercap = tmp_path / "powercap"
+    zone(powercap, "intel-rapl:0", "package-0", 5)
+    later = zone(powercap, "intel-rapl:1", "package-1", None) / "energy_uj"
+    clock = ManualClock()
+    meter = Meter([RaplSource(clock, powercap=powercap)], tmp_path / "ledger", clock)
+    meter.begin(StageRequest("run", "student"))
+    meter.recover()
+    assert [view.device.name for view in meter.snapshot().devices] == ["cpu0"]
+    later.rmdir()
+    joules = 1000.0
+    later.write_text(f"{joules * 1e6:.0f}\n")
+    meter.recover()
+    for _ in range(100):
+        clock.advance(0.1)
+        joules += 3.0
+        later.write_text(f"{joules * 1e6:.0f}\n")
+        meter.sample()
+    (series,) = [view for view in meter.snapshot().series if view.key.stage == "student"]
+    # What the counter had shown before is nobody's.
+    assert series.joules["cpu1"] == pytest.approx(300.0, abs=4.0)
+    meter.close()
 
 
 def test_nothing_readable_says_what_to_do(tmp_path: Path) -> None:

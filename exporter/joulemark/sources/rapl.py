@@ -30,29 +30,37 @@ class RaplSource:
         self._clock = clock
         self._files: dict[str, Path] = {}
         self._previous: dict[str, tuple[float, float]] = {}
-        found: list[Device] = []
-        unreadable: list[Path] = []
+        self._devices: tuple[Device, ...] = ()
         counts = Counter[str]()
+        # The zones of each counter that cannot be read, by its device's name.
+        self._unreadable: dict[str, list[Path]] = {}
         for kind, zones in _counters(_zones(powercap)):
             # What cannot be read keeps its number, so that the others' names stay when it can be.
-            name = f"{kind}{counts[kind]}"
+            self._unreadable[f"{kind}{counts[kind]}"] = zones
             counts[kind] += 1
-            zone = next((zone for zone in zones if _readable(zone / "energy_uj")), None)
-            if zone is None:
-                unreadable.append(zones[0] / "energy_uj")
-                continue
-            device = _device(zone, name, clock.boot())
-            self._files[device.key] = zone / "energy_uj"
-            found.append(device)
+        found = self._take_up()
+        unreadable = [zones[0] / "energy_uj" for zones in self._unreadable.values()]
         if not found:
             raise SourceUnavailable(_why_none(powercap, unreadable))
         if unreadable:
             log.warning("source=rapl %s", _why_unreadable(powercap, unreadable))
-        self._devices = tuple(found)
 
     @property
     def devices(self) -> tuple[Device, ...]:
         return self._devices
+
+    def _take_up(self) -> list[str]:
+        """Take up the counters that can be read by now; returns their devices' names."""
+        readable = {}
+        for name, zones in self._unreadable.items():
+            if zone := next((zone for zone in zones if _readable(zone / "energy_uj")), None):
+                readable[name] = zone
+        for name, zone in readable.items():
+            device = _device(zone, name, self._clock.boot())
+            self._files[device.key] = zone / "energy_uj"
+            self._devices += (device,)
+            del self._unreadable[name]
+        return list(readable)
 
     def read(self, device: Device, *, power: bool = True) -> Reading:
         del power
@@ -79,6 +87,8 @@ class RaplSource:
 
     def recover(self, failing: frozenset[str]) -> None:
         del failing
+        for name in self._take_up():
+            log.warning("source=rapl device=%s can be read now", name)
 
     def close(self) -> None:
         return None
