@@ -32,8 +32,8 @@ class BeatProof:
         # When the latest look ended, and the latest one just after a tick.
         self._looked = self._after_tick = -math.inf
 
-    def wanted(self, now: float) -> bool:
-        """Whether the beat, which must be known, is to be proven now."""
+    def wants_looks(self, now: float) -> bool:
+        """Whether the beat, which must be known, is to be proven now; begins a proof when it is time for one."""
         wait = _DOUBTED_TICKS * self._ticks.seconds if self._ticks.is_doubted(now) else _PROOF_SECONDS
         if self._proven_at is None:
             self._proven_at = now

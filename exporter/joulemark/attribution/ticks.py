@@ -16,9 +16,15 @@ from .training import Training
 
 # Assumed until the device has been measured: the slowest refresh known from real cards.
 UNMEASURED_TICK_SECONDS = 0.1
-# A tick is seen closely when it is bracketed by less than this part of the period; where calls take long, by a few of
-# them, up to a part of it.
-_CLOSE, _CLOSE_CALLS, _LEAST_CLOSE = 0.3, 3.0, 0.6
+# A tick is seen closely when it is bracketed by less than these seconds and part of the period; where calls take long,
+# by less than so many of them, up to a part of it.
+_CLOSE_SECONDS, _CLOSE, _CLOSE_CALLS, _LEAST_CLOSE = 0.0025, 0.06, 3.2, 0.8
+# To learn the beat this part of what the period is taken for does, or so many calls.
+_TEACHING, _TEACHING_CALLS = 0.3, 3.0
+# It is sure which tick of the beat one was that is placed better than by this part of the period.
+_SURE = 0.15
+# The steps of a check are this part of the period at most.
+_STEP = 0.03
 # Uneven ticks are not further apart than so many periods.
 _FURTHEST = 1.5
 # The weight of the latest call in what a call takes.
@@ -34,11 +40,9 @@ _CHECK_SECONDS = 30.0
 _AHEAD_SECONDS = 1.0
 # What does not fit the beat counts one, and less with time, in seconds by a factor e. With so much it is in doubt, with
 # more what it says of an instant is not taken, and then it is learnt anew.
-_FORGOTTEN_SECONDS, _DOUBTED, _DISTRUSTED, _DISPROVED = 10.0, 0.3, 1.5, 2.5
-# A look that is to see nothing between two ticks begins and ends not further from them than this part of the period.
-_GAP = 0.35
-# A counter that stands still for more ticks than this did not become slower: it was frozen.
-_STILL_TICKS = 20
+_FORGOTTEN_SECONDS, _DOUBTED, _DISTRUSTED, _DISPROVED = 10.0, 0.3, 1.5, 2.4
+# Looks that are to see nothing between two ticks are not further from them than this part of the period.
+GAP = 0.45
 _SQRT12 = math.sqrt(12.0)
 
 
@@ -68,8 +72,8 @@ class TickTracker:
         self._beat: Beat | None = None
         self._measured: float | None = None
         self._always_moves = always_moves
-        # The reading before: when it began and ended, what it showed, and whether that was what it had shown before.
-        self._before: tuple[float, float, float] | None = None
+        # The reading before: when it began, what it showed, and whether that was what it had shown before.
+        self._before: tuple[float, float] | None = None
         self._stood = False
         self._training = Training()
         # When what it shows was first seen.
@@ -110,27 +114,24 @@ class TickTracker:
 
     def see(self, begin: float, end: float, joules: float) -> Tick | None:
         """Take a reading made between two instants; the tick when the counter has moved since the one before."""
-        before, self._before = self._before, (begin, end, joules)
+        before, self._before = self._before, (begin, joules)
         self.call_seconds += _NEW_CALL * (end - begin - self.call_seconds)
         if not self.locked:
             self._training.look(begin)
         if before is None:
             return None
-        stood, self._stood = self._stood, joules == before[2]
+        stood, self._stood = self._stood, joules == before[1]
         if self._stood:
             return None
-        if self._always_moves and self._beat:
-            absent = self._ticks_between(self._shown_since, before[0], self._beat)
-            if 0 < absent <= _STILL_TICKS:
-                self._misfit(end, absent)
+        if self._always_moves and self._beat and self.spans_tick(self._shown_since, before[0]):
+            self._misfit(end)
         self._shown_since = end
         tick = self._place(before[0], end, joules)
         self._latest = tick.at
         if not self.locked and not self.declared:
-            width = end - before[0]
-            closely = stood and (self.is_close(width) or width < _CLOSE_CALLS * self.call_seconds)
-            self._learn(self._training.move(before[0], end, closely=closely), end)
-        if self.locked and tick.spread < _CLOSE * self.seconds / 2:
+            closest = max(_TEACHING * self.seconds, _TEACHING_CALLS * self.call_seconds)
+            self._learn(self._training.move(before[0], end, closest=closest, alone=stood), end)
+        if self.locked and tick.spread < _SURE * self.seconds:
             self._surely = tick.at
         return tick
 
@@ -169,7 +170,11 @@ class TickTracker:
 
     def _is_doubtful(self, at: float, beat: Beat) -> bool:
         as_calls_tell = min(_DOUBT_CALL * self.call_seconds, _DOUBT_MOST * beat.period)
-        doubtful = beat.drift(at) > max(_DOUBT_SECONDS, _DOUBT * beat.period, as_calls_tell)
+        drift = beat.drift(at)
+        if drift > USEFUL / 2 * beat.period:
+            # Soon it would say nothing any more.
+            return True
+        doubtful = drift > max(_DOUBT_SECONDS, _DOUBT * beat.period, as_calls_tell)
         soonest = max(_CHECK_PERIODS * beat.period, _CHECK_CALLS * self.call_seconds)
         return at - self._closely_seen > (soonest if doubtful else max(soonest, _CHECK_SECONDS))
 
@@ -190,22 +195,23 @@ class TickTracker:
         """Whether two instants lie apart between two ticks of the beat, which must be known, with its middle inside."""
         assert self._beat
         since, period = self._beat.since_tick(begin), self._beat.period
-        return since < _GAP * period and (1 - _GAP) * period < since + end - begin < period
+        return since < GAP * period and (1 - GAP) * period < since + end - begin < period
 
     def is_just_after(self, at: float) -> bool:
         """Whether an instant is one from which such a gap may be seen."""
         assert self._beat
-        return self._beat.since_tick(at) < _GAP * self._beat.period
+        return self._beat.since_tick(at) < GAP * self._beat.period
 
     def spans_tick(self, begin: float, end: float) -> bool:
         """Whether a tick of the beat, which must be known, surely lies between two instants."""
         assert self._beat
-        return self._ticks_between(begin, end, self._beat) > 0
+        near = 4 * self._beat.deviation(end) + 1e-4
+        return self._beat.since_tick(end - near) < end - begin - 2 * near
 
     def check_step(self, at: float) -> float:
         """The step in seconds by which a check looks for the tick that is due around an instant."""
         assert self._beat
-        return max(0.0005, self._beat.drift(at))
+        return max(0.0005, min(self._beat.drift(at), _STEP * self._beat.period))
 
     def deviation(self, at: float) -> float:
         """Standard deviation of a tick of the beat, which must be known, around an instant, in seconds."""
@@ -226,7 +232,7 @@ class TickTracker:
         return Tick((low + high) / 2, (high - low) / _SQRT12, joules)
 
     def _place_by_beat(self, low: float, high: float, beat: Beat) -> tuple[float, float] | None:
-        """The latest tick of the beat within the bracket; None when the beat does not fit, which unlearns it."""
+        """The latest tick of the beat within the bracket; None where it has none there, or is not to be trusted."""
         deviation = beat.deviation(high)
         if deviation > USEFUL * beat.period:
             self._relearn()
@@ -259,16 +265,14 @@ class TickTracker:
         doubt = math.sqrt(share * (1 - share)) * beat.period
         return min(max(at, low), high), math.hypot(min(deviation, width / _SQRT12), doubt)
 
-    def _ticks_between(self, begin: float, end: float, beat: Beat) -> int:
-        """How many ticks of the beat surely lie between two instants."""
-        near = 4 * beat.deviation(end) + 1e-4
-        return max(0, round((beat.tick_at(end - near) - beat.tick_at(begin + near)) / beat.period))
-
     def _misfits_by(self, at: float) -> float:
         return self._misfits and self._misfits * math.exp((self._misfit_at - at) / _FORGOTTEN_SECONDS)
 
-    def _misfit(self, at: float, count: int = 1) -> None:
-        self._misfits, self._misfit_at = self._misfits_by(at) + count, at
+    def _misfit(self, at: float) -> None:
+        if at == self._misfit_at:
+            # One look tells of one.
+            return
+        self._misfits, self._misfit_at = self._misfits_by(at) + 1, at
         if self._misfits >= _DISPROVED:
             self._relearn()
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..attribution.attribution import DeviceAccount
-from ..attribution.ticks import TickTracker
+from ..attribution.ticks import GAP, TickTracker
 
 # Reading steps while the beat is learnt, and while a new sample of the power gauge is waited for, in seconds.
 TRAINING_STEP = 0.002
@@ -18,8 +18,6 @@ _LEAST_SAMPLE = 0.015
 _EVEN = 0.015
 # Where else looks may lie where the place that does for most devices is too near a tick, as parts of the beat from it.
 _PLACES = (0.0, 0.5, 0.25, 0.75)
-# Looks that prove the beat are nearer to its ticks than this part of it.
-_PROOF_ROOM = 0.3
 # A wake-up may be late but never early: looks are nearer to the tick before them, by this part of what is between two.
 _NEARER = 0.35
 # A place with so much of the room that a look should have does: what others share is not left for the rest of it.
@@ -83,7 +81,7 @@ def next_reading(account: DeviceAccount, looked: float, place: float = 0.0, long
         return Next(looked + TRAINING_STEP)
     if ticks.declared:
         return REGULAR._replace(quiet_until=math.inf)
-    if ticks.locked and account.coming.proof.wanted(looked) and (proving := _next_of_proof(account, looked)):
+    if ticks.locked and account.coming.proof.wants_looks(looked) and (proving := _next_of_proof(account, looked)):
         return proving
     if account.unsettled:
         return _next_at_boundary(account, looked, place, longest)
@@ -98,7 +96,7 @@ def _next_of_proof(account: DeviceAccount, looked: float) -> Next | None:
     ticks = account.ticks
     since = ticks.since_tick(looked)
     after, before = _clearance(ticks, ticks.deviation(looked))
-    room = _PROOF_ROOM * ticks.seconds
+    room = GAP * ticks.seconds
     if max(after, before) + ticks.call_seconds > room:
         return None
     following = looked - since + ticks.seconds
