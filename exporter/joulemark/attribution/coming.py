@@ -28,7 +28,8 @@ class Coming:
         """One more."""
         before = self._readings[-1] if self._readings else None
         self._readings.append(reading)
-        self.proof.look(reading.begin, reading.end)
+        if self.proof.since is not None:
+            self.proof.look(reading.begin, reading.end)
         if before is None or before.energy_joules == reading.energy_joules:
             return
         begin, end = before.begin, reading.end

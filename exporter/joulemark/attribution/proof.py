@@ -20,14 +20,17 @@ _TICKS = 2
 
 
 class BeatProof:
-    """Which looks of a proof were made; `gap_seen` says that those between two ticks were."""
+    """Which looks of a proof were made; `gap_seen` says that those between two ticks were.
+
+    `since` is when the one that is under way began, None while none is.
+    """
 
     def __init__(self, ticks: TickTracker) -> None:
         self._ticks = ticks
         self.gap_seen = False
         self._ticks_seen = 0
-        # Since when one is wanted, None while none is; and when the latest ended, or was given up: learning it was one.
-        self._since: float | None = None
+        self.since: float | None = None
+        # When the latest ended, or was given up: learning it was one.
         self._proven_at: float | None = None
         # When the latest look ended, and the latest one just after a tick.
         self._looked = self._after_tick = -math.inf
@@ -37,16 +40,16 @@ class BeatProof:
         wait = _DOUBTED_TICKS * self._ticks.seconds if self._ticks.is_doubted(now) else _PROOF_SECONDS
         if self._proven_at is None:
             self._proven_at = now
-        if self._since is None and now - self._proven_at > wait:
-            self._since = now
-        elif self._since is not None and now - self._since > _PATIENCE_SECONDS:
+        if self.since is None and now - self._proven_at > wait:
+            self.since = now
+        elif self.since is not None and now - self.since > _PATIENCE_SECONDS:
             self._end(now)
-        return self._since is not None
+        return self.since is not None
 
     def look(self, begin: float, end: float) -> None:
-        """One more look, made between two instants."""
+        """One more look of the one that is under way, made between two instants."""
         before, self._looked = self._looked, end
-        if self._since is None or not self._ticks.locked:
+        if not self._ticks.locked:
             return
         if not self.gap_seen:
             self.gap_seen = self._ticks.spans_gap(self._after_tick, begin)
@@ -58,5 +61,5 @@ class BeatProof:
                 self._end(end)
 
     def _end(self, at: float) -> None:
-        self._proven_at, self._since = at, None
+        self._proven_at, self.since = at, None
         self.gap_seen, self._ticks_seen = False, 0

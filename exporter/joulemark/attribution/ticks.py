@@ -105,7 +105,7 @@ class TickTracker:
 
     def is_doubted(self, at: float) -> bool:
         """Whether something was seen of late that does not fit the beat."""
-        return self._misfits_by(at) > _DOUBTED
+        return self._misfits > 0 and self._misfits_by(at) > _DOUBTED
 
     def restart(self) -> None:
         """Forget phase and beat: the counter was reset, or its device was away."""
@@ -116,14 +116,14 @@ class TickTracker:
         """Take a reading made between two instants; the tick when the counter has moved since the one before."""
         before, self._before = self._before, (begin, joules)
         self.call_seconds += _NEW_CALL * (end - begin - self.call_seconds)
-        if not self.locked:
-            self._training.look(begin)
+        if self._training.begun is None:
+            self._training.begun = begin
         if before is None:
             return None
         stood, self._stood = self._stood, joules == before[1]
         if self._stood:
             return None
-        if self._always_moves and self._beat and self.spans_tick(self._shown_since, before[0]):
+        if stood and self._always_moves and self._beat and self.spans_tick(self._shown_since, before[0]):
             self._misfit(end)
         self._shown_since = end
         tick = self._place(before[0], end, joules)
@@ -251,7 +251,7 @@ class TickTracker:
         if likely + less < 1e-3:
             self._misfit(high)
             return None
-        width, distrusted = high - low, self._misfits_by(high) > _DISTRUSTED
+        width, distrusted = high - low, self._misfits > 0 and self._misfits_by(high) > _DISTRUSTED
         share = likely / (likely + less)
         if self.is_close(width):
             # A wider bracket has a tick in it whatever the beat.
@@ -266,7 +266,7 @@ class TickTracker:
         return min(max(at, low), high), math.hypot(min(deviation, width / _SQRT12), doubt)
 
     def _misfits_by(self, at: float) -> float:
-        return self._misfits and self._misfits * math.exp((self._misfit_at - at) / _FORGOTTEN_SECONDS)
+        return self._misfits * math.exp((self._misfit_at - at) / _FORGOTTEN_SECONDS)
 
     def _misfit(self, at: float) -> None:
         if at == self._misfit_at:

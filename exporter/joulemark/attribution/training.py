@@ -44,10 +44,10 @@ class Seen(NamedTuple):
 
 
 class Training:
-    """The ticks of a counter whose beat is not known, as they are seen."""
+    """The ticks of a counter whose beat is not known, as they are seen; `begun` is when it was first looked at."""
 
     def __init__(self) -> None:
-        self._begun: float | None = None
+        self.begun: float | None = None
         self._seen: list[Seen] = []
         self._moves = self._part = 0
         # Whether so many as a beat is learnt from had none.
@@ -55,15 +55,10 @@ class Training:
 
     def wanted(self, now: float) -> bool:
         """Whether close looks are wanted to learn the beat."""
-        if self._begun is None:
+        if self.begun is None:
             return True
         slowly = len(self._seen) >= _SLOW_TICKS and not self._uneven
-        return (now - self._begun) % _AGAIN_SECONDS < (_SLOW_SECONDS if slowly else _SECONDS)
-
-    def look(self, at: float) -> None:
-        """It is looked at; the first time begins the training."""
-        if self._begun is None:
-            self._begun = at
+        return (now - self.begun) % _AGAIN_SECONDS < (_SLOW_SECONDS if slowly else _SECONDS)
 
     def move(self, low: float, high: float, *, closest: float, alone: bool) -> tuple[float | None, Beat | None] | None:
         """The counter has moved between two instants, `alone` where it had not just before.
