@@ -113,6 +113,12 @@ def test_each_weakness_is_named_and_explained(weak: Report, index: int) -> None:
     assert words in finding["meaning"] + finding["remedy"]
 
 
+def test_ticks_that_slow_calls_cannot_tell_apart_are_not_told(weak: Report) -> None:
+    slow = next(index for index, (card, _, _) in enumerate(WEAK) if "latency" in card)
+    assert {"counter_tick", "counter_tick_uneven"}.isdisjoint(weak.kinds(f"gpu{slow}"))
+    assert "apart" in weak.found("counter_tick_untold", f"gpu{slow}")["found"]
+
+
 def test_weak_gpus_leave_the_machine_fit(weak: Report) -> None:
     assert weak["fit"]
     assert weak["verdict"].startswith("fit to measure gpu0, gpu1")
