@@ -37,8 +37,9 @@ def tick_lines(source: NvmlSource, device: Device, seconds: float) -> list[str]:
     lines = ["Energy counter: no refresh seen."]
     if tick:
         beat = "an even beat" if tick.even else "no even beat"
+        period = f"{1e3 * tick.seconds:.2f} ms" if tick.seconds else "so often that calls are too slow to tell"
         lines = [
-            f"Energy counter: a refresh every {1e3 * tick.seconds:.2f} ms, jitter {1e3 * tick.jitter_seconds:.3f} ms, "
+            f"Energy counter: a refresh every {period}, jitter {1e3 * tick.jitter_seconds:.3f} ms, "
             f"{beat}; {tick.ticks} refreshes, watched every {1e3 * tick.resolution_seconds:.1f} ms."
         ]
     changes = gauge_changes(source, device, seconds)

@@ -52,11 +52,13 @@ class CallTimes:
 class TickTimes:
     """When a counter refreshed: the time between refreshes, and how far they stray from an even beat.
 
+    `seconds` is None where looks were too far apart to tell it.
+
     `even` is whether the meter could follow the beat, `declared` that the period is documented and not measured,
     `resolution_seconds` how closely refreshes were watched.
     """
 
-    seconds: float
+    seconds: float | None
     jitter_seconds: float = 0.0
     even: bool = True
     ticks: int = 0

@@ -14,8 +14,6 @@ from .findings import Finding, finding
 _SLOW_CALL_SECONDS = 0.02
 # Below this time ticks at both ends are no small part of the whole.
 _LEAST_SECONDS = 0.5
-# Looks at a counter that are further apart than this part of the time between its refreshes do not tell it.
-_TELLING = 0.55
 _GAUGES = {
     nvml.INSTANT_FIELD: "power_field",
     nvml.INSTANT_CALL: "power_call",
@@ -76,11 +74,12 @@ def _counter(facts: DeviceFacts) -> Finding:
 
 def _tick(facts: DeviceFacts, tick: TickTimes) -> Finding:
     counter = "MODELLED energy, no counter," if facts.device.modelled else "counter"
-    name, period = facts.device.name, f"{counter} refreshes every {1e3 * tick.seconds:.4g} ms"
+    name = facts.device.name
+    if tick.seconds is None:
+        return finding("counter_tick_untold", name, f"two looks are {1e3 * tick.resolution_seconds:.2g} ms apart")
+    period = f"{counter} refreshes every {1e3 * tick.seconds:.4g} ms"
     if tick.declared:
         return finding("counter_tick_documented", name, f"{period}, as documented")
-    if tick.resolution_seconds > _TELLING * tick.seconds:
-        return finding("counter_tick_untold", name, f"two looks are {1e3 * tick.resolution_seconds:.2g} ms apart")
     found = f"{period} (jitter {1e3 * tick.jitter_seconds:.2g} ms, {tick.ticks} refreshes)"
     watts = next((x.mean_watts for x in reversed(facts.comparisons) if x.mean_watts), None)
     if watts:

@@ -15,6 +15,8 @@ from .facts import TickTimes
 _STEP_SECONDS = 0.001
 # Intervals between refreshes that a period needs.
 _LEAST_INTERVALS = 3
+# Looks that are further apart than this part of the time between refreshes do not tell it.
+_TELLING = 0.55
 # Seen for too short a time to be learnt, a beat is even when its intervals stray by less than this part of it.
 _EVEN = 0.1
 
@@ -51,10 +53,11 @@ def tick_times(readings: list[Reading]) -> TickTimes | None:
     if len(intervals) < _LEAST_INTERVALS:
         return None
     period, spread = statistics.median(intervals), statistics.stdev(intervals)
+    resolution = statistics.median(width for _, width in seen)
     return TickTimes(
-        seconds=period,
+        seconds=period if resolution < _TELLING * period else None,
         jitter_seconds=tracker.jitter if tracker.locked else spread,
         even=tracker.locked or (tracker.training and spread < _EVEN * period),
         ticks=len(seen),
-        resolution_seconds=statistics.median(width for _, width in seen),
+        resolution_seconds=resolution,
     )
