@@ -253,7 +253,7 @@ class TickTracker:
             return None
         width, distrusted = high - low, self._misfits > 0 and self._misfits_by(high) > _DISTRUSTED
         share = likely / (likely + less)
-        if self.is_close(width):
+        if width < beat.period and self.is_close(width):
             # A wider bracket has a tick in it whatever the beat.
             self._closely_seen = high
             found = beat.update((low + high) / 2, width, later if share > 0.5 else earlier)
