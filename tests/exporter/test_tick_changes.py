@@ -113,6 +113,23 @@ def test_a_counter_that_stands_still_for_a_moment_has_its_beat_afterwards(make_b
         assert ticks.locked
 
 
+def test_a_counter_that_stands_still_for_long_is_not_looked_at_more_often_for_it(make_bench: MakeBench) -> None:
+    bench = bench_of(make_bench, 1, 0.1)
+    bench.wait(10.0)
+    bench.script.power(bench.clock.steady(), Constant(0.0))
+    bench.script.save()
+    reads = bench.meter.snapshot().devices[0].health.reads
+    bench.wait(600.0)
+    assert bench.meter.snapshot().devices[0].health.reads - reads < 1.2 * 10 * 600
+    bench.script.power(bench.clock.steady(), Constant(300.0))
+    bench.script.save()
+    bench.wait(20.0)
+    assert bench.meter.ledger.state.accounts[bench.source.devices[0].key].ticks.locked
+    assert all(
+        error.holds for error in bench.run([("teacher", 5.0, Constant(300.0)), ("student", 5.0, Constant(90.0))])
+    )
+
+
 # The part of a call after which the value that it answers with is taken: nobody but the driver knows.
 @pytest.mark.parametrize("taken", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize(("tick", "call_seconds"), [(0.1, 0.02), (0.1, 0.01), (0.05, 0.01), (0.03, 0.004)])

@@ -8,8 +8,10 @@ import math
 USEFUL = 0.13
 # Relative drift of the period from tick to tick that is allowed for.
 _DRIFT = 2e-6
-# Before so many ticks were seen, none changes what is known of their evenness by its full weight.
-_SETTLED_TICKS = 20
+# No look sees a tick better than with this variance, in seconds squared.
+_LEAST_SIGHT = 1e-14
+# The weight of the latest tick in how even ticks are.
+_NEW_TICK = 0.1
 # A tick between looks further apart than this tells nothing of how even ticks are: in seconds, and parts of the period.
 _SHARP_SECONDS, _SHARP = 0.001, 0.04
 
@@ -25,7 +27,6 @@ class Beat:
         self._pp, self._pt, self._tt = variances
         self._jitter_square = jitter_square
         self.jitter = math.sqrt(max(0.0, jitter_square))
-        self._sharp_ticks = 0
 
     def since_tick(self, at: float) -> float:
         """Seconds from the latest tick to an instant."""
@@ -54,13 +55,12 @@ class Beat:
         tt = self._tt + (_DRIFT * self.period) ** 2 * max(1, abs(n))
         pt = self._pt + n * self._tt
         pp = self._pp + 2 * n * self._pt + n * n * self._tt
-        sight = width * width / 12
+        sight = max(width * width / 12, _LEAST_SIGHT)
         residual = seen - predicted
         if width < _SHARP_SECONDS + _SHARP * self.period:
-            self._sharp_ticks += 1
             told = sight + self.jitter**2
             # The less is known of the beat itself, the less a tick tells of how even ticks are.
-            weight = max(0.1, 1 / (self._sharp_ticks + _SETTLED_TICKS)) * (told / (told + pp)) ** 2
+            weight = _NEW_TICK * (told / (told + pp)) ** 2
             self._jitter_square += weight * (residual * residual - sight - pp - self._jitter_square)
             self.jitter = math.sqrt(max(0.0, self._jitter_square))
         noise = sight + self.jitter**2
@@ -70,5 +70,4 @@ class Beat:
         self._pp, self._pt, self._tt = pp * (1 - gain_p), pt * (1 - gain_p), tt - gain_t * pt
         # This tick itself: the beat's word, with its jitter, against what was seen of it.
         beat = pp + self.jitter**2
-        weight = beat / (beat + sight) if beat + sight > 0 else 0.0
-        return predicted + weight * residual, math.sqrt(beat * sight / (beat + sight)) if beat + sight > 0 else 0.0
+        return predicted + beat / (beat + sight) * residual, math.sqrt(beat * sight / (beat + sight))

@@ -13,8 +13,8 @@ from .ticks import TickTracker
 
 # So often the beat is proven; sooner, in ticks, where it is in doubt.
 _PROOF_SECONDS, _DOUBTED_TICKS = 30.0, 5
-# Where looks come too late to tell, they are given up until the next time after so many seconds.
-_PATIENCE_SECONDS = 1.0
+# Where looks come too late to tell, they are given up until the next time after so many seconds, or ticks.
+_PATIENCE_SECONDS, _PATIENCE_TICKS = 1.0, 5
 # Of two ticks one is there even if only every other one is.
 _TICKS = 2
 
@@ -37,12 +37,13 @@ class BeatProof:
 
     def wants_looks(self, now: float) -> bool:
         """Whether the beat, which must be known, is to be proven now; begins a proof when it is time for one."""
+        patience = max(_PATIENCE_SECONDS, _PATIENCE_TICKS * self._ticks.seconds)
         wait = _DOUBTED_TICKS * self._ticks.seconds if self._ticks.is_doubted(now) else _PROOF_SECONDS
         if self._proven_at is None:
             self._proven_at = now
         if self.since is None and now - self._proven_at > wait:
             self.since = now
-        elif self.since is not None and now - self.since > _PATIENCE_SECONDS:
+        elif self.since is not None and now - self.since > patience:
             self._end(now)
         return self.since is not None
 
@@ -50,6 +51,7 @@ class BeatProof:
         """One more look of the one that is under way, made between two instants."""
         before, self._looked = self._looked, end
         if not self._ticks.locked:
+            self._end(end)
             return
         if not self.gap_seen:
             self.gap_seen = self._ticks.spans_gap(self._after_tick, begin)

@@ -36,6 +36,8 @@ _DOUBT_SECONDS, _DOUBT, _DOUBT_CALL, _DOUBT_MOST = 0.0003, 0.005, 0.8, 0.01
 _CHECK_PERIODS, _CHECK_CALLS = 5, 150
 # One that is not is checked all the same after so many seconds.
 _CHECK_SECONDS = 30.0
+# None that has stood still for so long, and for so many periods.
+_STILL_SECONDS, _STILL_TICKS = 2.0, 20
 # For so long ahead it is found at a time that no check is wanted.
 _AHEAD_SECONDS = 1.0
 # What does not fit the beat counts one, and less with time, in seconds by a factor e. With so much it is in doubt, with
@@ -109,7 +111,7 @@ class TickTracker:
 
     def restart(self) -> None:
         """Forget phase and beat: the counter was reset, or its device was away."""
-        self._before = None
+        self._before, self._stood = None, False
         self._relearn()
 
     def see(self, begin: float, end: float, joules: float) -> Tick | None:
@@ -157,8 +159,9 @@ class TickTracker:
         """Whether the beat has not been seen closely for so long that its phase becomes doubtful."""
         if not self._beat or now < self._sure_until:
             return False
-        # Doubt only grows with time.
-        if not self._is_doubtful(now + _AHEAD_SECONDS, self._beat):
+        # A counter that stands still tells nothing. Doubt only grows with time.
+        still = now - self._shown_since > max(_STILL_SECONDS, _STILL_TICKS * self._beat.period)
+        if still or not self._is_doubtful(now + _AHEAD_SECONDS, self._beat):
             self._sure_until = now + _AHEAD_SECONDS
             return False
         return self._is_doubtful(now, self._beat)

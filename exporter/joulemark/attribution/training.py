@@ -107,7 +107,7 @@ def learnt(ticks: Sequence[Seen]) -> tuple[float | None, Beat | None]:
     if roughly:
         # Which tick of the beat it was cannot be told from when it was seen; but between two looks came one at most.
         counts = [tick.moves - ticks[0].moves for tick in ticks]
-    if len(ticks) < _TICKS / 2 or not counts[-1]:
+    if not counts[-1]:
         return None, None
     phase, period = _line(counts, middles)
     even = widest < _TELLING * period and _has_room(ticks, counts, period)
