@@ -183,9 +183,10 @@ class TickTracker:
 
     def is_close(self, width: float) -> bool:
         """Whether two looks so many seconds apart see a tick between them closely, as far as calls can tell."""
-        return width < _CLOSE * self.seconds or width < min(
-            _CLOSE_CALLS * self.call_seconds, _LEAST_CLOSE * self.seconds
-        )
+        if not self._always_moves:
+            return width < _TEACHING * self.seconds
+        as_calls_tell = min(_CLOSE_CALLS * self.call_seconds, _LEAST_CLOSE * self.seconds)
+        return width < max(_CLOSE_SECONDS + _CLOSE * self.seconds, as_calls_tell)
 
     def fits(self, begin: float, end: float) -> bool:
         """Whether a tick of the beat may lie between two instants; false without a beat."""
