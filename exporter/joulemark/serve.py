@@ -15,7 +15,7 @@ from .containers.watch import ContainerWatch
 from .gpus import gpus_present
 from .meter.copier import Copier
 from .meter.meter import Meter
-from .meter.sampler import Recovery, Sampler
+from .meter.sampler import Recovery, Sampler, StandIn
 from .processes.watch import ProcessWatch
 from .settings import Settings
 from .sources.select import late_sources, select_sources
@@ -45,7 +45,7 @@ def serve(settings: Settings) -> None:
         sampler = Sampler(meter, clock)
         recovery = Recovery(meter, lambda: late_sources(settings, clock, {x.source for x in meter.fleet.devices}))
         watches = _watches(settings, meter)
-        beside = [recovery, Copier(meter), *watches]
+        beside = [StandIn(sampler, meter), recovery, Copier(meter), *watches]
         try:
             _log_devices(meter)
             for listener in listeners:

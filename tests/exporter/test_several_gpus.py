@@ -199,6 +199,22 @@ def test_one_hung_gpu_delays_neither_a_scrape_nor_a_transition_nor_the_others(
         assert error <= summary["uncertainty_joules"] + 0.1
 
 
+def test_the_others_are_read_as_often_though_nobody_asks_for_it_while_one_hangs(
+    make_exporter: MakeExporter, nvml_library: Path, tmp_path: Path
+) -> None:
+    machine = LiveMachine(nvml_library, tmp_path, [Gpu(), Gpu()], watts=[100.0, 400.0])
+    exporter = make_exporter("--source", "nvml_counter", env=machine.environment)
+    exporter.wait_for("both up", lambda found: found['joulemark_source_up{device="gpu0"}'] == 1)
+    reads = 'joulemark_reads_total{device="gpu1"}'
+    # The exporter's own regular reading runs into the call that hangs: nobody else makes one.
+    before = exporter.metrics()
+    machine.fault("hang", gpu=0)
+    time.sleep(3.0)
+    after = exporter.metrics()
+    assert after['joulemark_source_up{device="gpu0"}'] == 0
+    assert after[reads] - before[reads] >= 15
+
+
 def test_an_exporter_with_a_hung_gpu_still_ends(
     make_exporter: MakeExporter, nvml_library: Path, tmp_path: Path
 ) -> None:

@@ -94,7 +94,7 @@ class Fleet:
             devices = [x for x in self.devices if x.key in due]
             looks = [Look(x, self._read_by[x.key], due[x.key] or not accounts[x.key].counting) for x in devices]
         unhurried = _UNHURRIED * self._timetable.interval if all(due.values()) else 0.0
-        self._reader.order(looks, within=max(SOON_SECONDS, unhurried))
+        self._reader.carry_out(looks, within=max(SOON_SECONDS, unhurried))
         if regular:
             self._notice_hung()
 

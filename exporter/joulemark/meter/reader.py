@@ -3,7 +3,7 @@
 Calls into a driver may take 50 ms, or never return. So they are made by worker threads that take devices from one
 queue: quick devices one after another by one worker, slow ones side by side. Whoever waits for them does so only so
 long, and not at all for a device that is known to be slower; one whose call has not returned is left alone until it
-does.
+does. Where all calls are known to be quick, who orders regular readings makes them himself.
 """
 
 from __future__ import annotations
@@ -76,6 +76,10 @@ class InlineReader:
             if look.vitals and isinstance(found.outcome, Reading):
                 self._vitals_sink(look.device, look.source.vitals(look.device))
 
+    def carry_out(self, looks: Iterable[Look], within: float = SOON_SECONDS) -> None:
+        """Read all of them, one after another."""
+        self.order(looks, within)
+
     def hung(self, seconds: float) -> Mapping[str, float]:
         """Nothing hangs that was waited for."""
         del seconds
@@ -113,14 +117,22 @@ class ThreadedReader:
     def order(self, looks: Iterable[Look], within: float = SOON_SECONDS) -> None:
         """Have devices read, by as many workers as it takes for all that waits to be read within so many seconds."""
         with self._lock:
-            for look in looks:
-                key = look.device.key
-                if key in self._queue or key in self._busy:
-                    self._join(key, look)
-                else:
-                    self._queue[key] = look
-            seconds = sum([self._expected.get(key, 0.0) for key in self._queue])
-            self._staff(min(len(self._queue), max(1, math.ceil(seconds / within))))
+            self._enqueue(looks)
+            self._staff_for_queue(within)
+
+    def carry_out(self, looks: Iterable[Look], within: float = SOON_SECONDS) -> None:
+        """The same, but where all that waits is known to be quick the caller reads it himself.
+
+        That spares waking somebody for it. A device that hangs all of a sudden holds the caller up; where a call is
+        under way already, perhaps for ever, he is not put at risk.
+        """
+        with self._lock:
+            self._enqueue(looks)
+            seconds = sum([self._expected.get(key, math.inf) for key in self._queue])
+            if self._busy or seconds > SOON_SECONDS:
+                self._staff_for_queue(within)
+                return
+        self._work_off()
 
     def read(self, looks: Iterable[Look], patience: float) -> None:
         """Have devices read and wait `patience` seconds at most, for those that are expected to answer by then."""
@@ -159,6 +171,14 @@ class ThreadedReader:
             self._staff(len(self._resting))
             self._work_done.notify_all()
 
+    def _enqueue(self, looks: Iterable[Look]) -> None:
+        for look in looks:
+            key = look.device.key
+            if key in self._queue or key in self._busy:
+                self._join(key, look)
+            else:
+                self._queue[key] = look
+
     def _join(self, key: str, look: Look) -> None:
         """Have a look at the same device that is queued or under way do for this one too."""
         other = self._queue.get(key)
@@ -174,6 +194,10 @@ class ThreadedReader:
         since, expected = self._busy.get(key, now), self._expected.get(key, 0.0)
         late = key in self._busy and now - since > max(2 * expected, deadline - now)
         return since + expected <= deadline and not late
+
+    def _staff_for_queue(self, within: float) -> None:
+        seconds = sum([self._expected.get(key, 0.0) for key in self._queue])
+        self._staff(min(len(self._queue), max(1, math.ceil(seconds / within))))
 
     def _staff(self, wanted: int) -> None:
         """Wake so many workers, or hire them."""
@@ -196,6 +220,15 @@ class ThreadedReader:
     def _work(self) -> None:
         wakes = threading.Lock()
         wakes.acquire()
+        while self._work_off(wakes):
+            try:
+                self._rested()
+            except Exception:
+                log.exception("the next readings could not be planned; going on with the regular ones")
+            wakes.acquire()
+
+    def _work_off(self, wakes: threading.Lock | None = None) -> bool:
+        """Read what is queued until nothing is; a worker rests then, behind its lock. False when all is closed."""
         look: Look | None = None
         while True:
             with self._lock:
@@ -205,22 +238,16 @@ class ThreadedReader:
                     if self._again or self._awaited:
                         self._finish(look.device.key)
                 if self._closed:
-                    return
+                    return False
                 look = self._queue.pop(next(iter(self._queue))) if self._queue else None
                 if look is None:
-                    self._resting.append(wakes)
-                else:
-                    began = self._busy[look.device.key] = self._clock.steady()
-            if look is not None:
-                self._carry_out(look, began)
-                continue
-            try:
-                self._rested()
-            except Exception:
-                log.exception("the next readings could not be planned; going on with the regular ones")
-            wakes.acquire()
+                    if wakes is not None:
+                        self._resting.append(wakes)
+                    return True
+                began = self._busy[look.device.key] = self._clock.steady()
+            self._make(look, began)
 
-    def _carry_out(self, look: Look, began: float) -> None:
+    def _make(self, look: Look, began: float) -> None:
         try:
             found = _make(look, self._clock, began)
             key = look.device.key

@@ -1,20 +1,25 @@
-"""The threads that keep the meter going: one samples and keeps up, one gets lost devices back."""
+"""The threads that keep the meter going: one samples and keeps up, one stands in for it, one gets devices back."""
 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 
 from ..clock import Clock
 from ..sources.base import Source
+from .alarm import Alarm
 from .durable import COMMIT_SECONDS
+from .fleet import HUNG_SECONDS
 from .meter import Meter
 
 log = logging.getLogger(__name__)
 
 FAILED_SECONDS = 0.1
+# A sampler is held up that looks for so long; how often it is looked whether it is.
+HELD_UP_SECONDS, STAND_IN_SECONDS = 0.05, 0.2
 RECOVERY_SECONDS = 1.0
 LATE_SOURCE_SECONDS = 10.0
 
@@ -27,30 +32,67 @@ class Sampler(threading.Thread):
         self._meter = meter
         self._clock = clock
         self._stopped = False
+        self._kept_up = clock.steady()
+        # Since when it looks at devices; it may make the calls itself, and one of them may hang.
+        self._looking_since = math.inf
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it looks at devices for longer than it should, so that another must sample."""
+        return self._clock.steady() - self._looking_since > HELD_UP_SECONDS
 
     def run(self) -> None:
-        kept_up = self._clock.steady()
         while not self._stopped:
-            try:
-                fleet = self._meter.fleet
-                due = fleet.next_reading()
-                self._meter.alarm.wait(due - self._clock.steady())
-                now = self._clock.steady()
-                if now >= due:
-                    fleet.look(now)
-                if now - min(kept_up, self._meter.saved_at) >= COMMIT_SECONDS:
-                    self._meter.keep_up()
-                    kept_up = now
-            except Exception:
-                # A failed round must not end the metering: the next one books what this one missed.
-                log.exception("sampling round failed; going on")
-                time.sleep(FAILED_SECONDS)
+            self.sample(self._look)
+
+    def sample(self, look: Callable[[float], None]) -> None:
+        """Wait for what is due next, `look` then, and have the meter keep up if that is due."""
+        try:
+            due = self._meter.fleet.next_reading()
+            self._meter.alarm.wait(due - self._clock.steady())
+            now = self._clock.steady()
+            if now >= due:
+                look(now)
+            if now - min(self._kept_up, self._meter.saved_at) >= COMMIT_SECONDS:
+                self._meter.keep_up()
+                self._kept_up = now
+        except Exception:
+            # A failed round must not end the metering: the next one books what this one missed.
+            log.exception("sampling round failed; going on")
+            time.sleep(FAILED_SECONDS)
 
     def stop(self) -> None:
-        """Stop and wait for the round in progress."""
+        """Stop and wait for the round in progress, unless a call hangs in it."""
         self._stopped = True
         self._meter.alarm.wake()
-        self.join()
+        self.join(HUNG_SECONDS)
+
+    def _look(self, now: float) -> None:
+        self._looking_since = now
+        try:
+            self._meter.fleet.look(now)
+        finally:
+            self._looking_since = math.inf
+
+
+class StandIn(threading.Thread):
+    """Samples for as long as the sampler is held up."""
+
+    def __init__(self, sampler: Sampler, meter: Meter) -> None:
+        super().__init__(name="joulemark-stand-in", daemon=True)
+        self._sampler, self._meter = sampler, meter
+        self._stopped, self._wakes = False, Alarm()
+
+    def run(self) -> None:
+        while not self._stopped:
+            self._wakes.wait(STAND_IN_SECONDS)
+            while self._sampler.is_held_up and not self._stopped:
+                self._sampler.sample(self._meter.fleet.look)
+
+    def stop(self) -> None:
+        """Stop; the sampler is to be stopped after it."""
+        self._stopped = True
+        self._wakes.wake()
 
 
 class Recovery(threading.Thread):
