@@ -45,7 +45,8 @@ def serve(settings: Settings) -> None:
         sampler = Sampler(meter, clock)
         recovery = Recovery(meter, lambda: late_sources(settings, clock, {x.source for x in meter.fleet.devices}))
         watches = _watches(settings, meter)
-        beside = [StandIn(sampler, meter), recovery, Copier(meter), *watches]
+        stand_in = StandIn(sampler, meter)
+        beside = [stand_in, recovery, Copier(meter), *watches]
         try:
             _log_devices(meter)
             for listener in listeners:
@@ -58,7 +59,7 @@ def serve(settings: Settings) -> None:
             # What is there now stays: to look through it for garbage again and again takes milliseconds each time.
             gc.collect()
             gc.freeze()
-            serve_http(app, listeners, protection, settings.allowed_hosts)
+            serve_http(app, listeners, protection, settings.allowed_hosts, stand_in.watch)
         finally:
             for thread in reversed(beside):
                 thread.stop()

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from ..clock import Clock
 from ..sources.base import Source
-from .alarm import Alarm
 from .durable import COMMIT_SECONDS
 from .fleet import HUNG_SECONDS
 from .meter import Meter
@@ -18,8 +17,8 @@ from .meter import Meter
 log = logging.getLogger(__name__)
 
 FAILED_SECONDS = 0.1
-# A sampler is held up that looks for so long; how often it is looked whether it is.
-HELD_UP_SECONDS, STAND_IN_SECONDS = 0.05, 0.2
+# A sampler is held up that looks at devices for so long.
+HELD_UP_SECONDS = 0.05
 RECOVERY_SECONDS = 1.0
 LATE_SOURCE_SECONDS = 10.0
 
@@ -76,23 +75,28 @@ class Sampler(threading.Thread):
 
 
 class StandIn(threading.Thread):
-    """Samples for as long as the sampler is held up."""
+    """Samples for as long as the sampler is held up; `watch` must be called now and then to see whether it is."""
 
     def __init__(self, sampler: Sampler, meter: Meter) -> None:
         super().__init__(name="joulemark-stand-in", daemon=True)
         self._sampler, self._meter = sampler, meter
-        self._stopped, self._wakes = False, Alarm()
+        self._stopped, self._wanted = False, threading.Event()
 
     def run(self) -> None:
-        while not self._stopped:
-            self._wakes.wait(STAND_IN_SECONDS)
+        while self._wanted.wait() and not self._stopped:
+            self._wanted.clear()
             while self._sampler.is_held_up and not self._stopped:
                 self._sampler.sample(self._meter.fleet.look)
+
+    def watch(self) -> None:
+        """Have it sample if the sampler is held up; to look itself would cost a wake-up each time."""
+        if self._sampler.is_held_up:
+            self._wanted.set()
 
     def stop(self) -> None:
         """Stop; the sampler is to be stopped after it."""
         self._stopped = True
-        self._wakes.wake()
+        self._wanted.set()
 
 
 class Recovery(threading.Thread):

@@ -34,14 +34,16 @@ class _Server(uvicorn.Server):
 
 
 def serve_http(
-    app: ASGIApp, listeners: Sequence[socket.socket], protection: Protection, allowed_hosts: tuple[str, ...]
-) -> None:
-    """Serve until a signal ends it."""
+    app: ASGIApp, listeners: Sequence[socket.socket], protection: Protection, allowed_hosts: tuple[str, ...],
+    besides: Callable[[], None] = lambda: None,
+) -> None:  # fmt: skip
+    """Serve until a signal ends it; `besides`, which must not wait for anything, is called once a second."""
     gate = Gate(app, lambda: protection.security.config, lambda: protection.tokens, allowed_hosts)
     config = _config(gate, protection)
     server = _Server(config)
 
     async def once_a_second() -> None:
+        besides()
         protection.refresh()
         now = asyncio.get_running_loop().time()
         for connection in tuple(server.server_state.connections):
