@@ -65,5 +65,6 @@ async def on_disk(made: OnItsWay[Result]) -> Result:
                 await in_thread(WRITES, made.insist)
     finally:
         patience.cancel()
-        made.finish()
+        # When it is answered: the threads that it wakes would get in the way of that.
+        loop.call_soon(made.finish)
     return made.result

@@ -26,6 +26,8 @@ RETRY_SECONDS = 1.0
 PATIENCE_SECONDS = 5.0
 # More rows than this are not kept for a disk that does not come back; ended windows go first, their totals stay.
 MOST_ROWS = 100_000
+# Nobody but the thread itself is at what is guarded here for longer than this.
+_LONGEST_SECONDS = 0.02
 
 
 class Journal(threading.Thread):
@@ -44,7 +46,7 @@ class Journal(threading.Thread):
         self._writing: Batch | None = None
         self._taken = self._durable = 0
         self._retry_at = 0.0
-        self._closed = False
+        self._closed = self._quiet = False
         self.up = db is not None
         self.failures = int(db is None)
         self.seconds = 0.0
@@ -60,7 +62,8 @@ class Journal(threading.Thread):
             self._waiting.follow(batch)
             self._shed()
             self._taken += 1
-            self._changed.notify_all()
+            if not self._quiet:
+                self._changed.notify_all()
             return self._taken
 
     def wait(self, number: int | None = None, patience: float = PATIENCE_SECONDS) -> bool:
@@ -77,13 +80,25 @@ class Journal(threading.Thread):
 
     @contextmanager
     def without_waiting(self) -> Iterator[bool]:
-        """Whether `take` and `tell` need not wait for anybody in here, nor for the disk."""
+        """Whether `take` and `tell` need not wait for anybody in here, nor for the disk.
+
+        Nor does the thread that writes get in the way: for what is taken meanwhile `write` wakes it.
+        """
         free = self._changed.acquire(blocking=False)
         try:
+            self._quiet = self._quiet or free
             yield free
         finally:
             if free:
+                self._quiet = False
                 self._changed.release()
+
+    def write(self) -> None:
+        """Have what was taken written now; waits for others in here, but not for the disk."""
+        # Who is in here for longer is the thread itself: it looks for more before it waits.
+        if self._changed.acquire(timeout=_LONGEST_SECONDS):
+            self._changed.notify_all()
+            self._changed.release()
 
     def tell(self, number: int, call: Callable[[], None]) -> None:
         """Have `call` called once, from any thread, when a batch is on disk or nobody knows when it will be."""

@@ -134,8 +134,9 @@ class OnItsWay(Generic[Result]):
         ledger._store.journal.tell(number, self._decide)
 
     def tell(self, call: Callable[[], None]) -> None:
-        """Have `call` called, from any thread, when it is on disk or nobody knows when it will be."""
+        """Have it written, and `call` called, from any thread, when it is on disk or nobody knows when it will be."""
         self._told = call
+        self._ledger._store.journal.write()
         if self._decided:
             call()
 
