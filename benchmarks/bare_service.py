@@ -2,8 +2,8 @@
 
     python -m benchmarks.bare_service SECONDS
 
-It books nothing, keeps nothing and is asked nothing. Prints a line when it begins to read, and the part of one core
-that it used: by it, figures of machines of different speed can be compared.
+It books nothing, keeps nothing and is asked nothing. Prints the part of one core that it used: by it, figures of
+machines of different speed can be compared.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ def main() -> None:
     def read_and_leave() -> None:
         while not server.started:
             time.sleep(0.01)
-        print("reading", flush=True)
         print(read_all(seconds))
         server.should_exit = True
 

@@ -5,9 +5,10 @@
 A real `joulemark serve` reads the mock NVML of tests/nvml_mock, whose calls take 0 or 1 ms. A call sleeps for that
 time; falling asleep and waking up cost CPU time too, so what the same calls cost by themselves is measured beside it.
 What a real driver computes in a call is not in these figures. CPU time is the process' own, from /proc. Times of calls
-hold whatever else the machine was doing, so every round is shown. What an idle FastAPI costs that makes the same calls
-in the very same seconds tells how fast the machine is. An interpreter that was built with profile guidance, as
-distributions build theirs, needs less than one that was not: `--python` names one, or several, to run the exporter.
+hold whatever else the machine was doing, so every round is shown. What an idle FastAPI costs that makes the same calls,
+by itself just before and just after, tells how fast the machine is. An interpreter that was built with profile
+guidance, as distributions build theirs, needs less than one that was not: `--python` names one, or several, to run the
+exporter.
 Writes benchmarks/results/meter_cost.md.
 """
 
@@ -25,8 +26,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -70,15 +70,14 @@ class Interpreter(NamedTuple):
 
 @dataclass
 class Cost:
-    """One round; CPU as parts of one core, times in milliseconds. Services are idle FastAPIs in the same seconds."""
+    """One round; CPU as parts of one core, times in milliseconds. `services` is before and after the exporter ran."""
 
     bare: float
+    services: tuple[float, float]
     delay: float
     start_up: float
     idle: float
-    service_beside_idle: float
     busy: float
-    service_beside_busy: float
     busy_anew: float
     megabytes: float
     at_load: list[float]
@@ -142,48 +141,31 @@ def machine(folder: Path, gpus: int, latency: float, tick: float) -> Mapping[str
 
 def measure(state: Path, environment: Mapping[str, str], python: Interpreter, seconds: float) -> Cost:
     """One round: the calls alone, then an exporter of its own."""
-    bare = calls_alone(environment, python, seconds)
+    bare = alone("bare_calls", environment, python, seconds)
+    before = alone("bare_service", environment, python, seconds / 2)
     source = ("--source", "nvml_counter")
     with MeasuredExporter(state, *source, environment=environment, python=python.path) as exporter:
         start_up = exporter.cpu_share(SETTLE_SECONDS)
-        with service_beside(environment, python, seconds) as service:
-            idle = exporter.cpu_share(seconds)
-            service_beside_idle = service()
+        idle = exporter.cpu_share(seconds)
         at_load: list[float] = []
-        with service_beside(environment, python, seconds) as service:
-            busy = exporter.cpu_share(seconds, lambda s: at_load.extend(transitions(exporter.switch, s)))
-            service_beside_busy = service()
+        busy = exporter.cpu_share(seconds, lambda s: at_load.extend(transitions(exporter.switch, s)))
         busy_anew = exporter.cpu_share(seconds, lambda s: transitions(exporter.switch_anew, s))
         scrapes = milliseconds(50, lambda _: exporter.call("GET", "/metrics"), pause=0.1)
         delay = own_delay()
         switches = milliseconds(300, exporter.switch, pause=0.05)
         megabytes = exporter.resident_megabytes()
-    return Cost(
-        bare, delay, start_up, idle, service_beside_idle, busy, service_beside_busy, busy_anew, megabytes,
-        at_load, switches, scrapes,
+    services = before, alone("bare_service", environment, python, seconds / 2)
+    return Cost(bare, services, delay, start_up, idle, busy, busy_anew, megabytes, at_load, switches, scrapes)
+
+
+def alone(module: str, environment: Mapping[str, str], python: Interpreter, seconds: float) -> float:
+    """What the same calls cost in a process that does nothing else with them, by `bare_calls` or `bare_service`."""
+    done = subprocess.run(
+        [python.path, "-m", f"{__package__}.{module}", str(seconds)],
+        env={**os.environ, **environment},
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
-
-
-def calls_alone(environment: Mapping[str, str], python: Interpreter, seconds: float) -> float:
-    """What the same calls cost in a process that does nothing else, by `bare_calls`."""
-    command = [python.path, "-m", f"{__package__}.bare_calls", str(seconds)]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
     return float(done.stdout)
-
-
-@contextmanager
-def service_beside(
-    environment: Mapping[str, str], python: Interpreter, seconds: float
-) -> Iterator[Callable[[], float]]:
-    """An idle FastAPI that has begun to make the same calls, for so many seconds; gives what says what it cost.
-
-    Whatever the machine's caches and neighbours do to the exporter in these seconds they do to it too.
-    """
-    command = [python.path, "-m", f"{__package__}.bare_service", str(seconds)]
-    with subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        process.stdout.readline()  # It is reading.
-        yield lambda: float(process.communicate()[0])
 
 
 def own_delay() -> float:
@@ -221,8 +203,8 @@ def head(options: argparse.Namespace) -> str:
         "the machine was doing, too: every round is shown. How much longer than mostly it took for the same plain "
         "computation, every 50 ms just before, are its own delays: they are in the longest times too.\n\n"
         "A machine's speed, and what else runs on it, change all of these costs alike. So they are given in units of "
-        "what an idle FastAPI under uvicorn costs that makes the calls in the same seconds and does nothing with them, "
-        f"too: where the targets were set that was {100 * SERVICE_WHERE_TARGETS_WERE_SET:g} % of a core.\n"
+        "what an idle FastAPI under uvicorn costs that makes the calls and does nothing with them, too, by itself just "
+        f"before and after: where the targets were set that was {100 * SERVICE_WHERE_TARGETS_WERE_SET:g} % of a core.\n"
     )
 
 
@@ -231,20 +213,13 @@ def table(latency: float, python: Interpreter, rounds: list[Cost]) -> str:
     at_load, switches = [cost.at_load for cost in rounds], [cost.transitions for cost in rounds]
     rows = [
         ("CPU of the default interval's calls alone", [f"{100 * cost.bare:.2f} %" for cost in rounds], ""),
+        ("the same beside an idle FastAPI and uvicorn, before and after", [services(cost) for cost in rounds], ""),
         ("CPU, first 15 s", [f"{100 * cost.start_up:.2f} %" for cost in rounds], ""),
         ("CPU, default interval", [f"{100 * cost.idle:.2f} %" for cost in rounds], "at most 1 %"),
-        ("an idle FastAPI, same seconds", [f"{100 * cost.service_beside_idle:.2f} %" for cost in rounds], ""),
-        (
-            "default interval, in idle FastAPIs",
-            [f"{cost.idle / cost.service_beside_idle:.1f}" for cost in rounds], times(0.01),
-        ),
         ("CPU, 3 transitions a second", [f"{100 * cost.busy:.2f} %" for cost in rounds], "at most 2 %"),
-        ("an idle FastAPI, same seconds", [f"{100 * cost.service_beside_busy:.2f} %" for cost in rounds], ""),
-        (
-            "3 transitions a second, in idle FastAPIs",
-            [f"{cost.busy / cost.service_beside_busy:.1f}" for cost in rounds], times(0.02),
-        ),
-        ("3 transitions a second, a connection each", [f"{100 * cost.busy_anew:.2f} %" for cost in rounds], ""),
+        ("the same, a connection each", [f"{100 * cost.busy_anew:.2f} %" for cost in rounds], ""),
+        ("default interval, in idle FastAPIs", [in_services(cost.idle, cost) for cost in rounds], times(0.01)),
+        ("3 transitions a second, in these", [in_services(cost.busy, cost) for cost in rounds], times(0.02)),
         ("memory, most resident", [f"{cost.megabytes:.0f} MB" for cost in rounds], "at most 80 MB"),
         ("transition of three a second, median", [f"{statistics.median(x):.2f} ms" for x in at_load], "under 5 ms"),
         ("transition of three a second, longest", [f"{max(x):.2f} ms" for x in at_load], "under 20 ms"),
@@ -253,12 +228,22 @@ def table(latency: float, python: Interpreter, rounds: list[Cost]) -> str:
         ("the machine's own delays, 99th percentile", [f"{cost.delay:.2f} ms" for cost in rounds], ""),
         ("scrape, median", [f"{statistics.median(cost.scrapes):.2f} ms" for cost in rounds], ""),
         ("scrape, 99th percentile", [f"{percentile(cost.scrapes, 99):.2f} ms" for cost in rounds], ""),
-    ]  # fmt: skip
+    ]
     titles = "".join(f" round {number + 1} |" for number in range(len(rounds)))
     rule = "---|" * len(rounds)
     lines = [f"## NVML calls of {1e3 * latency:g} ms, {python.name}", "", f"| |{titles} target |", f"|---|{rule}---|"]
     lines += [f"| {name} | {' | '.join(values)} | {target} |" for name, values, target in rows]
     return "\n".join([*lines, ""])
+
+
+def services(cost: Cost) -> str:
+    """What the idle FastAPI cost before and after."""
+    return ", ".join(f"{100 * one:.2f}" for one in cost.services) + " %"
+
+
+def in_services(part: float, cost: Cost) -> str:
+    """A part of a core in units of the mean of these."""
+    return f"{part / statistics.mean(cost.services):.1f}"
 
 
 def times(target: float) -> str:
