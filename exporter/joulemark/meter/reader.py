@@ -90,7 +90,10 @@ class InlineReader:
 
 
 class ThreadedReader:
-    """Reads by worker threads; the sinks are called in theirs, and `rested` when one has nothing more to do."""
+    """Reads by worker threads; the sinks are called in theirs, and `rested` when one has nothing more to do.
+
+    So they are in that of a caller who reads himself.
+    """
 
     def __init__(
         self, sink: Sink, vitals_sink: VitalsSink, clock: Clock, rested: Callable[[], None] = _nothing
@@ -132,7 +135,8 @@ class ThreadedReader:
             if self._busy or seconds > SOON_SECONDS:
                 self._staff_for_queue(within)
                 return
-        self._work_off()
+        if self._work_off():
+            self._rested()
 
     def read(self, looks: Iterable[Look], patience: float) -> None:
         """Have devices read and wait `patience` seconds at most, for those that are expected to answer by then."""
