@@ -213,7 +213,7 @@ def table(latency: float, python: Interpreter, rounds: list[Cost]) -> str:
     at_load, switches = [cost.at_load for cost in rounds], [cost.transitions for cost in rounds]
     rows = [
         ("CPU of the default interval's calls alone", [f"{100 * cost.bare:.2f} %" for cost in rounds], ""),
-        ("the same beside an idle FastAPI and uvicorn, before and after", [services(cost) for cost in rounds], ""),
+        ("the same beside an idle FastAPI and uvicorn, before and after", [of_services(cost) for cost in rounds], ""),
         ("CPU, first 15 s", [f"{100 * cost.start_up:.2f} %" for cost in rounds], ""),
         ("CPU, default interval", [f"{100 * cost.idle:.2f} %" for cost in rounds], "at most 1 %"),
         ("CPU, 3 transitions a second", [f"{100 * cost.busy:.2f} %" for cost in rounds], "at most 2 %"),
@@ -236,7 +236,7 @@ def table(latency: float, python: Interpreter, rounds: list[Cost]) -> str:
     return "\n".join([*lines, ""])
 
 
-def services(cost: Cost) -> str:
+def of_services(cost: Cost) -> str:
     """What the idle FastAPI cost before and after."""
     return ", ".join(f"{100 * one:.2f}" for one in cost.services) + " %"
 
